@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import rfc8785
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -138,5 +138,4 @@ def _short(value: object) -> str:
 
 def json_schema(model: type[Manifest]) -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of a manifest kind."""
-    schema = model.model_json_schema(mode="serialization", by_alias=True)
-    return cast("dict[str, Any]", schema)
+    return model.model_json_schema(mode="serialization", by_alias=True)

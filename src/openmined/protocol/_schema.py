@@ -5,6 +5,7 @@ Source: Table Schema 1, https://specs.frictionlessdata.io/table-schema/.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated, Literal, Self
 
 from pydantic import Field as Constraint
@@ -72,14 +73,10 @@ class TableSchema(Frozen):
 
     @model_validator(mode="after")
     def _unique(self) -> Self:
-        names = [field.name for field in self.fields]
-        twice = (
-            {name for name in names if names.count(name) > 1}
-            if len(set(names)) < len(names)
-            else ()
-        )
+        counts = Counter(field.name for field in self.fields)
+        twice = sorted(name for name, count in counts.items() if count > 1)
         if twice:
-            raise ValueError(f"fields named twice: {', '.join(sorted(twice))}")
+            raise ValueError(f"fields named twice: {', '.join(twice)}")
         return self
 
     def field(self, name: str) -> SchemaField:
