@@ -1,1 +1,1 @@
-"""openmined.devnet"""
+"""A whole network on one machine, and the demo."""
