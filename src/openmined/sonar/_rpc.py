@@ -1,0 +1,144 @@
+"""JSON-RPC over HTTP: one request, one answer, faults retried, every failure typed."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+import time
+from typing import Any
+
+import httpx
+
+from openmined.sonar._errors import RpcRefused, RpcUnreachable
+
+MAX_ANSWER_BYTES = 64 << 20
+_RETRIED_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
+_TOO_MANY_REQUESTS = -32005
+
+
+class Rpc:
+    """A node's JSON-RPC interface. Safe for many threads.
+
+    Args:
+        url: `http://` or `https://` address of the node.
+        timeout_s: longest wait for one answer.
+        retry_s: for how long a node that does not answer is asked again.
+        transport: replaces the network, for tests.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout_s: float = 30.0,
+        retry_s: float = 10.0,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        if not url.startswith(("http://", "https://")):
+            raise RpcUnreachable(url, "the address must start with http:// or https://")
+        self.url = url
+        self._retry_s = retry_s
+        self._ids = itertools.count(1)
+        self._http = httpx.Client(
+            timeout=httpx.Timeout(timeout_s, connect=min(5.0, timeout_s)),
+            transport=transport,
+            headers={"content-type": "application/json"},
+            trust_env=not _is_local(url),
+        )
+
+    def call(self, method: str, *params: object) -> Any:
+        """Ask the node; network faults, overload and rate limits are retried with backoff.
+
+        Raises:
+            RpcUnreachable: if no sensible answer came in time.
+            RpcRefused: if the node answered with an error.
+        """
+        request = {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": params}
+        give_up = time.monotonic() + self._retry_s
+        for attempt in itertools.count():
+            try:
+                return self._once(method, request)
+            except _Retry as fault:
+                pause = min(2.0, 0.1 * 2**attempt) * random.uniform(0.5, 1.0)  # noqa: S311
+                if time.monotonic() + pause >= give_up:
+                    raise RpcUnreachable(self.url, fault.cause) from fault
+                time.sleep(pause)
+        raise AssertionError("unreachable")
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def _once(self, method: str, request: dict[str, Any]) -> Any:
+        status, body = self._post(json.dumps(request).encode())
+        if status in _RETRIED_STATUS:
+            raise _Retry(f"HTTP status {status}")
+        try:
+            answer = json.loads(body)
+        except (ValueError, RecursionError):
+            answer = None
+        if not isinstance(answer, dict) or ("result" not in answer and "error" not in answer):
+            raise RpcUnreachable(self.url, f"HTTP status {status} and no JSON-RPC answer")
+        if answer.get("error") is None:
+            return answer.get("result")
+        raise _refusal(method, answer["error"])
+
+    def _post(self, body: bytes) -> tuple[int, bytes]:
+        try:
+            with self._http.stream("POST", self.url, content=body) as response:
+                parts, size = [], 0
+                for part in response.iter_bytes():
+                    size += len(part)
+                    if size > MAX_ANSWER_BYTES:
+                        raise RpcUnreachable(self.url, f"an answer above {MAX_ANSWER_BYTES} bytes")
+                    parts.append(part)
+                return response.status_code, b"".join(parts)
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+            raise RpcUnreachable(self.url, "the address is no HTTP URL") from error
+        except httpx.HTTPError as error:
+            raise _Retry(_describe(error)) from error
+
+
+class _Retry(Exception):
+    """A fault that may pass."""
+
+    def __init__(self, cause: str) -> None:
+        self.cause = cause
+
+
+def _refusal(method: str, error: object) -> Exception:
+    if not isinstance(error, dict):
+        return RpcRefused(method, 0, str(error))
+    code = error.get("code")
+    message = str(error.get("message", ""))
+    if code == _TOO_MANY_REQUESTS and "rate" in message.lower():
+        return _Retry(message)
+    return RpcRefused(method, code if isinstance(code, int) else 0, message, _find_data(error))
+
+
+def _find_data(error: dict[str, Any]) -> bytes:
+    # geth and anvil: data is hex text; hardhat: an object that holds it under `data`.
+    data = error.get("data")
+    for _ in range(3):
+        if isinstance(data, dict):
+            data = data.get("data", data.get("result"))
+    if isinstance(data, str) and data.startswith("0x"):
+        try:
+            return bytes.fromhex(data[2:])
+        except ValueError:
+            return b""
+    return b""
+
+
+def _describe(error: httpx.HTTPError) -> str:
+    if isinstance(error, httpx.TimeoutException):
+        return "no answer in time"
+    if isinstance(error, httpx.ConnectError):
+        return "connection refused"
+    return type(error).__name__
+
+
+def _is_local(url: str) -> bool:
+    host = httpx.URL(url).host
+    return host in {"localhost", "::1"} or host.startswith("127.")
