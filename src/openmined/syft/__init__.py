@@ -1,1 +1,96 @@
-"""openmined.syft"""
+"""Syft: learning on encrypted weights, from data that never leave their owner.
+
+CKKS through Microsoft SEAL: every operation on secrets is SEAL's, ours is public linear algebra on
+ciphertexts. The order of use:
+
+    spec -> choose_parameters -> generate_keys -> encrypt_model            (key holder)
+         -> accumulate_statistics -> compute_update                        (mine)
+         -> decrypt_update -> evaluate -> encrypt_model ...                (key holder)
+         -> estimator_from_weights                                         (data scientist)
+
+This package knows no chain, no files and no network.
+"""
+
+from openmined.syft._errors import (
+    CiphertextError,
+    DataError,
+    KeyMismatch,
+    LimitError,
+    ModelFileError,
+    OutOfMemory,
+    OutOfTime,
+    ParameterError,
+    RangeError,
+    ReleaseRefused,
+    SpecError,
+    SyftError,
+)
+from openmined.syft._estimators import (
+    LinearEstimator,
+    estimator_from_weights,
+    evaluate,
+)
+from openmined.syft._features import FeatureMap, array_features, build_features
+from openmined.syft._keys import PublicKeys, SecretKeys, generate_keys
+from openmined.syft._limits import run_limited
+from openmined.syft._model_file import load_model, save_model
+from openmined.syft._parameters import choose_parameters
+from openmined.syft._specs import (
+    LearningSpec,
+    LinearClassifier,
+    LinearRegression,
+    MLPClassifier,
+    RandomFeatureClassifier,
+    RandomFeatureRegressor,
+    encode_targets,
+    initial_weights,
+    spec_from_manifest,
+)
+from openmined.syft._states import EncryptedGradient, EncryptedModel, encrypt_model
+from openmined.syft._statistics import Statistics, accumulate_statistics
+from openmined.syft._updates import apply_update, compute_update, decrypt_update
+
+__all__ = [
+    "CiphertextError",
+    "DataError",
+    "EncryptedGradient",
+    "EncryptedModel",
+    "FeatureMap",
+    "KeyMismatch",
+    "LearningSpec",
+    "LimitError",
+    "LinearClassifier",
+    "LinearEstimator",
+    "LinearRegression",
+    "MLPClassifier",
+    "ModelFileError",
+    "OutOfMemory",
+    "OutOfTime",
+    "ParameterError",
+    "PublicKeys",
+    "RandomFeatureClassifier",
+    "RandomFeatureRegressor",
+    "RangeError",
+    "ReleaseRefused",
+    "SecretKeys",
+    "SpecError",
+    "Statistics",
+    "SyftError",
+    "accumulate_statistics",
+    "apply_update",
+    "array_features",
+    "build_features",
+    "choose_parameters",
+    "compute_update",
+    "decrypt_update",
+    "encode_targets",
+    "encrypt_model",
+    "estimator_from_weights",
+    "evaluate",
+    "generate_keys",
+    "initial_weights",
+    "load_model",
+    "run_limited",
+    "save_model",
+    "spec_from_manifest",
+]

@@ -1,0 +1,253 @@
+"""Keys of one campaign: made once by the key holder, the public part downloaded by every mine.
+
+Galois keys are made for two rotations only, one row and one giant step: baby steps are chained
+and giant steps summed by Horner's rule, which keeps the largest download small. Everything random
+in a public key is sent as its seed (SEAL's `Serializable`), half the bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import tenseal.sealapi as seal
+from pydantic import TypeAdapter, ValidationError
+
+from openmined.protocol import CKKSParameters, InterleavedPacking, MLPPacking, Packing
+from openmined.syft._errors import CiphertextError, ParameterError
+from openmined.syft._parameters import choose_packing, norm_bound, required_norm
+from openmined.syft._seal import (
+    KEY_ID_BYTES,
+    Kind,
+    check_key_id,
+    frame,
+    load,
+    make_context,
+    save,
+    unframe,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from openmined.syft._specs import LearningSpec, LinearSpec
+
+_SECRET_MAGIC = b"OMSYFTSK"
+_PACKING: TypeAdapter[InterleavedPacking | MLPPacking] = TypeAdapter(Packing)
+
+PUBLIC_KEY = "public-key"
+GALOIS_KEYS = "galois-keys"
+
+
+def galois_element(degree: int, step: int) -> int:
+    """Return 3^step mod 2N: SEAL's binding wants Galois elements, not rotation steps."""
+    return pow(3, step, 2 * degree)
+
+
+def rotation_steps(packing: InterleavedPacking) -> tuple[int, ...]:
+    """Return the slot rotations a product needs: one row, and one giant step."""
+    row = packing.columns_per_ciphertext
+    steps = set()
+    if packing.giant_step > 1:
+        steps.add(row)
+    if packing.giant_step < packing.dimension:
+        steps.add(row * packing.giant_step)
+    return tuple(sorted(steps))
+
+
+@dataclass(frozen=True, eq=False)
+class PublicKeys:
+    """What a mine downloads; SEAL objects are loaded and checked on first use.
+
+    Attributes:
+        parameters: the CKKS parameters.
+        key_id: 16 random bytes that tell these keys from others.
+        blobs: framed SEAL bytes by purpose.
+    """
+
+    parameters: CKKSParameters
+    key_id: bytes
+    blobs: Mapping[str, bytes] = field(repr=False)
+
+    def to_blobs(self) -> dict[str, bytes]:
+        """Return the framed bytes by purpose, as they go to the store."""
+        return dict(self.blobs)
+
+    @classmethod
+    def from_blobs(cls, parameters: CKKSParameters, blobs: Mapping[str, bytes]) -> PublicKeys:
+        """Read and check keys from untrusted bytes.
+
+        Raises:
+            CiphertextError: if a blob is missing, or no key of these parameters.
+            KeyMismatch: if the blobs belong to different keys.
+            ParameterError: if the parameters are unsafe.
+        """
+        make_context(parameters)
+        if PUBLIC_KEY not in blobs:
+            raise CiphertextError(f"no {PUBLIC_KEY!r} among the blobs {sorted(blobs)}")
+        key_id, _ = unframe(blobs[PUBLIC_KEY], Kind.PUBLIC_KEY, "public key")
+        keys = cls(parameters, key_id, dict(blobs))
+        keys.check()
+        return keys
+
+    def check(self) -> None:
+        """Load every key once.
+
+        Raises:
+            CiphertextError: if one is no key of these parameters.
+        """
+        assert self.public_key is not None
+        assert GALOIS_KEYS not in self.blobs or self.galois_keys is not None
+
+    @cached_property
+    def public_key(self) -> Any:
+        """SEAL's public key."""
+        return self._load(PUBLIC_KEY, Kind.PUBLIC_KEY, seal.PublicKey())
+
+    @cached_property
+    def galois_keys(self) -> Any:
+        """SEAL's Galois keys."""
+        return self._load(GALOIS_KEYS, Kind.GALOIS_KEYS, seal.GaloisKeys())
+
+    def _load(self, purpose: str, kind: Kind, item: Any) -> Any:
+        if purpose not in self.blobs:
+            raise CiphertextError(f"no {purpose!r} among the blobs {sorted(self.blobs)}")
+        what = purpose.replace("-", " ")
+        key_id, payload = unframe(self.blobs[purpose], kind, what)
+        check_key_id(key_id, self.key_id, what)
+        return load(item, self.parameters, payload, what)
+
+
+@dataclass(frozen=True, eq=False)
+class SecretKeys:
+    """What the key holder keeps. Never leaves it; `to_bytes` is for its own sealed storage.
+
+    Attributes:
+        parameters: the CKKS parameters.
+        packing: the layout of the models under these keys.
+        public: the part that everybody may have.
+    """
+
+    parameters: CKKSParameters
+    packing: InterleavedPacking | MLPPacking
+    public: PublicKeys
+    _secret: bytes = field(repr=False)
+
+    @property
+    def key_id(self) -> bytes:
+        """16 random bytes that tell these keys from others."""
+        return self.public.key_id
+
+    @cached_property
+    def secret_key(self) -> Any:
+        """SEAL's secret key."""
+        return load(seal.SecretKey(), self.parameters, self._secret, "secret key")
+
+    def to_bytes(self) -> bytes:
+        """Serialize everything, unencrypted: length-prefixed sections, no pickle."""
+        head = json.dumps(
+            {
+                "parameters": self.parameters.model_dump(mode="json"),
+                "packing": self.packing.model_dump(mode="json"),
+                "purposes": sorted(self.public.blobs),
+            },
+            sort_keys=True,
+        ).encode()
+        parts = [head, self.key_id, self._secret]
+        parts += [self.public.blobs[purpose] for purpose in sorted(self.public.blobs)]
+        return _SECRET_MAGIC + b"".join(len(part).to_bytes(8, "little") + part for part in parts)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> SecretKeys:
+        """Undo `to_bytes`.
+
+        Raises:
+            CiphertextError: if the bytes are damaged or not ours.
+        """
+        try:
+            parts = _split_sections(data)
+            head = json.loads(parts[0])
+            parameters = CKKSParameters.model_validate(head["parameters"])
+            packing = _PACKING.validate_python(head["packing"])
+            purposes = [str(purpose) for purpose in head["purposes"]]
+            key_id, secret = parts[1], parts[2]
+            blobs = dict(zip(purposes, parts[3:], strict=True))
+        except (ValueError, KeyError, IndexError, TypeError, ValidationError) as error:
+            # No `from`: a parser's message may quote the bytes, and these are secret.
+            kind = type(error).__name__
+            raise CiphertextError(f"these bytes are no secret keys of ours ({kind})") from None
+        if len(key_id) != KEY_ID_BYTES:
+            raise CiphertextError("these bytes are no secret keys of ours (key id)")
+        public = PublicKeys.from_blobs(parameters, blobs)
+        check_key_id(public.key_id, key_id, "public key")
+        keys = cls(parameters, packing, public, secret)
+        assert keys.secret_key is not None
+        return keys
+
+
+def _split_sections(data: bytes) -> list[bytes]:
+    if data[: len(_SECRET_MAGIC)] != _SECRET_MAGIC:
+        raise ValueError("magic")
+    parts, place = [], len(_SECRET_MAGIC)
+    while place < len(data):
+        size = int.from_bytes(data[place : place + 8], "little")
+        part = data[place + 8 : place + 8 + size]
+        if len(part) != size or place + 8 > len(data):
+            raise ValueError("length")
+        parts.append(part)
+        place += 8 + size
+    return parts
+
+
+def generate_keys(parameters: CKKSParameters, spec: LearningSpec) -> SecretKeys:
+    """Make the keys of one campaign.
+
+    Args:
+        parameters: from `choose_parameters`.
+        spec: the task, which decides the rotations.
+
+    Raises:
+        ParameterError: if the parameters are below 128 bits or too small for the task.
+    """
+    from openmined.syft._specs import MLPClassifier
+
+    if isinstance(spec, MLPClassifier):
+        from openmined.syft._mlp import generate_mlp_keys
+
+        return generate_mlp_keys(parameters, spec)
+    packing = choose_packing(parameters, spec.inputs, spec.outputs)
+    _check_fit(parameters, spec)
+    generator = seal.KeyGenerator(make_context(parameters))
+    degree = parameters.poly_modulus_degree
+    elements = [galois_element(degree, step) for step in rotation_steps(packing)]
+    key_id = os.urandom(KEY_ID_BYTES)
+    secret_key = generator.secret_key()
+    blobs = {PUBLIC_KEY: frame(Kind.PUBLIC_KEY, key_id, make_public_key(parameters, secret_key))}
+    if elements:
+        galois = save(generator.create_galois_keys(elements))
+        blobs[GALOIS_KEYS] = frame(Kind.GALOIS_KEYS, key_id, galois)
+    public = PublicKeys(parameters, key_id, blobs)
+    return SecretKeys(parameters, packing, public, save(secret_key))
+
+
+def make_public_key(parameters: CKKSParameters, secret_key: Any) -> bytes:
+    """Make a seed-compressed public key: an encryption of zero at the key level.
+
+    SEAL's binding cannot return `Serializable<PublicKey>`, but that is what a public key is, to the
+    byte: `PublicKey::save` saves its ciphertext.
+    """
+    context = make_context(parameters)
+    encryptor = seal.Encryptor(context, secret_key)
+    return save(encryptor.encrypt_zero_symmetric(context.key_parms_id()))
+
+
+def _check_fit(parameters: CKKSParameters, spec: LinearSpec) -> None:
+    wanted, bound = required_norm(spec), norm_bound(parameters)
+    if wanted > bound:
+        raise ParameterError(
+            f"these parameters have room for matrices of norm {bound:g}, the task needs "
+            f"{wanted:g}: use choose_parameters(spec)"
+        )

@@ -1,0 +1,237 @@
+"""CKKS parameters and packing for a learning task, by a cost model (DESIGN 6.4).
+
+An update is one product M W of a plaintext matrix with encrypted weights, at depth one. Let
+
+    w, d      bits of the weights' and the data's scale; the product has scale 2^(w+d)
+    q         bits of the data primes together
+    room      q - w - d: bits above the scale, for |M|_F |W| and a margin
+
+The *public* bounds follow from the parameters alone, so that the mine and the key holder agree:
+each column of W is at most 2^7 long, and |M|_F at most `norm_bound` = 2^(room - 11). Two of the
+eleven bits are for primes below their nominal size and the sign, one for the plaintext B, and one
+for two real columns in one complex slot.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from openmined.protocol import CKKSParameters, InterleavedPacking, LocalSteps
+from openmined.syft._errors import ParameterError
+from openmined.syft._noise import flood_deviation, rounding_deviation
+
+if TYPE_CHECKING:
+    from openmined.syft._specs import LearningSpec, LinearSpec
+
+WEIGHT_BOUND_BITS = 7
+_RESERVED_BITS = WEIGHT_BOUND_BITS + 4
+_MAX_BITS = {4096: 109, 8192: 218, 16384: 438, 32768: 881}
+
+TARGET_BITS = 14.0
+"""Precision aimed at, relative to the expected largest entry; tests hold 12."""
+
+_DATA_SCALE_BITS = 30
+_SECONDS_PER_BYTE = 1e-7  # a line of 80 Mbit/s, to weigh downloads against computing
+
+
+def norm_bound(parameters: CKKSParameters) -> float:
+    """Return the public bound on the Frobenius norm of the plaintext matrix."""
+    return float(2.0 ** (_room_bits(parameters) - _RESERVED_BITS))
+
+
+def weight_bound() -> float:
+    """Return the public bound on the length of a column of weights."""
+    return float(2.0**WEIGHT_BOUND_BITS)
+
+
+def value_bound(parameters: CKKSParameters) -> float:
+    """Return the largest magnitude that an update can carry."""
+    return float(2.0 ** (_room_bits(parameters) - 2))
+
+
+def _room_bits(parameters: CKKSParameters) -> int:
+    data_bits = sum(parameters.coeff_modulus_bits[:-1])
+    return data_bits - parameters.weight_scale_bits - parameters.data_scale_bits
+
+
+def required_norm(spec: LinearSpec) -> float:
+    """Bound |M|_F publicly: sqrt(p) for A of local steps, R^2 + l2 sqrt(p) for G."""
+    root = float(np.sqrt(spec.inputs))
+    if isinstance(spec.update, LocalSteps):
+        return root
+    return spec.radius**2 + spec.l2 * root
+
+
+def expected_entry(spec: LinearSpec) -> float:
+    """Guess the largest entry of an update before any data is seen: an eighth of a rms feature.
+
+    A first gradient is -Z'Y/n: features of rms R/sqrt(p), half of it used up by the radius, times
+    targets that are mostly zero. Local weights are of the same order or larger.
+    """
+    if isinstance(spec.update, LocalSteps):
+        return 0.125
+    return spec.radius / float(np.sqrt(spec.inputs)) / 8.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A parameter set with its packing and estimated cost; see `plan_parameters`."""
+
+    parameters: CKKSParameters
+    packing: InterleavedPacking
+    seconds: float
+    bytes_keys: int
+    bytes_model: int
+    bytes_update: int
+
+    @property
+    def cost(self) -> float:
+        """Seconds of computing plus seconds on the line."""
+        moved = self.bytes_keys + self.bytes_model + self.bytes_update
+        return self.seconds + moved * _SECONDS_PER_BYTE
+
+
+def choose_parameters(spec: LearningSpec) -> CKKSParameters:
+    """Choose the cheapest CKKS parameters for a task, at 128 bits of security.
+
+    Raises:
+        ParameterError: if no parameter set has the room and precision that the task needs.
+    """
+    from openmined.syft._specs import MLPClassifier
+
+    if isinstance(spec, MLPClassifier):
+        from openmined.syft._mlp import choose_mlp_parameters
+
+        return choose_mlp_parameters(spec)
+    return plan_parameters(spec).parameters
+
+
+def plan_parameters(spec: LinearSpec) -> Plan:
+    """Return the cheapest plan for a linear task; see `choose_parameters`."""
+    return _plan(
+        spec.inputs,
+        spec.outputs,
+        _ceil_log2(required_norm(spec)),
+        int(np.floor(np.log2(expected_entry(spec)))),
+    )
+
+
+@lru_cache(maxsize=64)
+def _plan(rows: int, columns: int, norm_bits: int, entry_bits: int) -> Plan:
+    plans = [
+        plan
+        for degree in (8192, 16384, 32768)
+        if next_power_of_two(rows) <= degree // 2
+        for primes in range(2, 7)
+        if (plan := _try_plan(rows, columns, norm_bits, entry_bits, degree, primes)) is not None
+    ]
+    if not plans:
+        raise ParameterError(
+            f"no parameters of 128 bits fit {rows} x {columns} weights with |M| up to "
+            f"2^{norm_bits}: scale the features down, or use fewer"
+        )
+    return min(plans, key=lambda plan: plan.cost)
+
+
+def _try_plan(
+    rows: int, columns: int, norm_bits: int, entry_bits: int, degree: int, primes: int
+) -> Plan | None:
+    """Find the smallest weight scale that reaches the target on `primes` data primes."""
+    special = 60
+    limit = min(60 * primes, _MAX_BITS[degree] - special)
+    room = norm_bits + _RESERVED_BITS
+    for weight_bits in range(40, min(100, limit - _DATA_SCALE_BITS - room) + 1):
+        total = weight_bits + _DATA_SCALE_BITS + room
+        for first in range(max(30, total - 60 * (primes - 1)), min(60, total - 30 * (primes - 1))):
+            parameters = CKKSParameters(
+                poly_modulus_degree=degree,
+                coeff_modulus_bits=(*_split(total, first, primes), special),
+                weight_scale_bits=weight_bits,
+                data_scale_bits=_DATA_SCALE_BITS,
+            )
+            packing = choose_packing(parameters, rows, columns)
+            if expected_bits(parameters, packing, 2.0**entry_bits) >= TARGET_BITS:
+                return _cost(parameters, packing)
+    return None
+
+
+def _split(total: int, first: int, primes: int) -> tuple[int, ...]:
+    """Split `total` bits; the first prime is what an update travels in, so it is the smallest."""
+    share, extra = divmod(total - first, primes - 1)
+    return (first, *(share + (index < extra) for index in range(primes - 1)))
+
+
+def expected_bits(parameters: CKKSParameters, packing: InterleavedPacking, entry: float) -> float:
+    """Return the precision of an update's entries in bits, relative to `entry`.
+
+    The flooding noise is Gaussian; its largest value among 10^4 is four deviations.
+    """
+    scale = 2.0 ** (parameters.weight_scale_bits + parameters.data_scale_bits)
+    dropped = 2.0 ** sum(parameters.coeff_modulus_bits[1:-1])
+    flood = flood_deviation(parameters, packing, norm_bound(parameters)) / scale
+    rounding = rounding_deviation(parameters.poly_modulus_degree) * dropped / scale
+    return float(np.log2(entry) - np.log2(4.0 * np.hypot(flood, rounding)))
+
+
+def next_power_of_two(number: int) -> int:
+    """Return the smallest power of two that is at least `number`."""
+    return 1 << (number - 1).bit_length()
+
+
+def _ceil_log2(number: float) -> int:
+    return int(np.ceil(np.log2(number)))
+
+
+def choose_packing(parameters: CKKSParameters, rows: int, columns: int) -> InterleavedPacking:
+    """Pack `rows` x `columns` weights; the giant step balances rotations before and after.
+
+    Raises:
+        ParameterError: if the rows do not fit into a ciphertext.
+    """
+    dimension = next_power_of_two(rows)
+    slots = parameters.poly_modulus_degree // 2
+    if dimension > slots:
+        raise ParameterError(f"{rows} rows do not fit {slots} slots: use a larger ring")
+    # b baby rotations and D/b giant ones: least at b = sqrt(D); chained baby steps add noise, so
+    # the smaller power of two is taken.
+    giant = 1 << (dimension.bit_length() - 1) // 2
+    return InterleavedPacking(
+        rows=rows,
+        columns=columns,
+        dimension=dimension,
+        columns_per_ciphertext=slots // dimension,
+        giant_step=giant,
+    )
+
+
+def ciphertexts_needed(packing: InterleavedPacking) -> int:
+    """Return how many ciphertexts hold the weights: two real columns a complex slot column."""
+    pairs = (packing.columns + 1) // 2
+    return -(-pairs // packing.columns_per_ciphertext)
+
+
+def _cost(parameters: CKKSParameters, packing: InterleavedPacking) -> Plan:
+    degree = parameters.poly_modulus_degree
+    primes = len(parameters.coeff_modulus_bits) - 1
+    count = ciphertexts_needed(packing)
+    dimension, baby = packing.dimension, packing.giant_step
+    # Seconds per coefficient, fitted to SEAL 4.1 on one x86-64 core (see RESEARCH.md).
+    encode = degree * (30 + 11 * primes) * 1e-9
+    multiply_add = degree * primes * 9e-9
+    rotate = degree * primes * (primes + 1) * 20e-9
+    rotations = (baby - 1) + (dimension // baby - 1)
+    seconds = dimension * encode + count * (dimension * multiply_add + rotations * rotate)
+    bits = parameters.coeff_modulus_bits
+    seeded = degree // 8
+    return Plan(
+        parameters=parameters,
+        packing=packing,
+        seconds=seconds,
+        bytes_keys=seeded * sum(bits) * (2 * primes + 1),
+        bytes_model=count * seeded * sum(bits[:-1]),
+        bytes_update=2 * count * seeded * bits[0],
+    )

@@ -1,0 +1,163 @@
+r"""The narrow door to Microsoft SEAL: contexts, and bytes in and out.
+
+SEAL's Python binding saves and loads by file name only, so bytes pass through anonymous files in
+memory (`memfd_create`): nothing touches a disk. Only SEAL's validating `load` is used. Every blob
+of ours is SEAL's own serialization behind a frame of 25 bytes:
+
+    8 bytes  "OMSYFT\x00\x01"
+    1 byte   what it is (`Kind`)
+    16 bytes the id of the keys it belongs to, drawn at random with them
+
+so that a ciphertext of another campaign is told apart before it is used.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from enum import IntEnum
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import tenseal.sealapi as seal
+
+from openmined.protocol import CKKSParameters
+from openmined.syft._errors import CiphertextError, KeyMismatch, ParameterError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAGIC = b"OMSYFT\x00\x01"
+KEY_ID_BYTES = 16
+FRAME_BYTES = len(MAGIC) + 1 + KEY_ID_BYTES
+_SEAL_HEADER_BYTES = 16
+_SEAL_MAGIC = 0xA15E
+
+# What SEAL and its binding raise; pybind11 maps std::logic_error to RuntimeError and so on.
+SEAL_ERRORS = (ValueError, RuntimeError, IndexError, MemoryError, OverflowError, TypeError)
+
+
+class Kind(IntEnum):
+    """What a framed blob holds."""
+
+    PUBLIC_KEY = 1
+    GALOIS_KEYS = 2
+    RELINEARIZATION_KEYS = 3
+    SECRET_KEY = 4
+    MODEL = 5
+    GRADIENT = 6
+
+
+@lru_cache(maxsize=8)
+def make_context(parameters: CKKSParameters) -> Any:
+    """Return SEAL's context for `parameters`, checked against its 128-bit table.
+
+    Raises:
+        ParameterError: if the parameters are unsafe or SEAL refuses them.
+    """
+    degree = parameters.poly_modulus_degree
+    bits = parameters.coeff_modulus_bits
+    limit = seal.CoeffModulus.MaxBitCount(degree, seal.SEC_LEVEL_TYPE.TC128)
+    if sum(bits) > limit:
+        raise ParameterError(
+            f"a modulus of {sum(bits)} bits at ring degree {degree} is below 128-bit security: "
+            f"use at most {limit} bits, or a larger ring"
+        )
+    try:
+        literal = seal.EncryptionParameters(seal.SCHEME_TYPE.CKKS)
+        literal.set_poly_modulus_degree(degree)
+        literal.set_coeff_modulus(seal.CoeffModulus.Create(degree, list(bits)))
+        context = seal.SEALContext(literal, True, seal.SEC_LEVEL_TYPE.TC128)
+    except SEAL_ERRORS as error:
+        raise ParameterError(f"SEAL refuses primes of {bits} bits: {error}") from error
+    if not context.parameters_set():
+        raise ParameterError(f"SEAL refuses {parameters}: {context.parameters_error_message()}")
+    return context
+
+
+@contextmanager
+def _memory_file(data: bytes = b"") -> Iterator[tuple[int, str]]:
+    descriptor = os.memfd_create("openmined", os.MFD_CLOEXEC)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        yield descriptor, f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)
+
+
+def save(item: Any) -> bytes:
+    """Return SEAL's own serialization of a key or ciphertext."""
+    with _memory_file() as (descriptor, path):
+        item.save(path)
+        size = os.fstat(descriptor).st_size
+        with os.fdopen(os.dup(descriptor), "rb") as file:
+            file.seek(0)
+            return file.read(size)
+
+
+def load(item: Any, parameters: CKKSParameters, data: bytes, what: str) -> Any:
+    """Fill `item` from untrusted bytes by SEAL's validating `load`; return it.
+
+    Raises:
+        CiphertextError: if the bytes are cut, swollen, random, or of other parameters.
+    """
+    context = make_context(parameters)
+    _check_header(data, what)
+    try:
+        with _memory_file(data) as (_, path):
+            item.load(context, path)
+        valid = seal.is_valid_for(item, context)
+    except SEAL_ERRORS as error:
+        raise CiphertextError(
+            f"{len(data)} bytes are no {what} of these CKKS parameters ({error}): "
+            "fetch them again, and check which campaign they belong to"
+        ) from error
+    if not valid:
+        raise CiphertextError(f"{what} is not valid for these CKKS parameters: fetch it again")
+    return item
+
+
+def _check_header(data: bytes, what: str) -> None:
+    # SEALHeader: magic u16, header size u8, version 2 x u8, compression u8, reserved u16, size u64.
+    header = data[:_SEAL_HEADER_BYTES]
+    magic = int.from_bytes(header[:2], "little")
+    size = int.from_bytes(header[8:16], "little")
+    if len(header) < _SEAL_HEADER_BYTES or magic != _SEAL_MAGIC or size != len(data):
+        raise CiphertextError(
+            f"{len(data)} bytes are no {what} in SEAL's format: they were cut, padded or replaced; "
+            "fetch them again"
+        )
+
+
+def frame(kind: Kind, key_id: bytes, payload: bytes) -> bytes:
+    """Put the frame before SEAL's bytes."""
+    assert len(key_id) == KEY_ID_BYTES
+    return MAGIC + bytes([kind]) + key_id + payload
+
+
+def unframe(data: bytes, kind: Kind, what: str) -> tuple[bytes, bytes]:
+    """Split untrusted bytes into key id and SEAL's bytes.
+
+    Raises:
+        CiphertextError: if the frame is missing or of another kind.
+    """
+    if len(data) < FRAME_BYTES or data[: len(MAGIC)] != MAGIC:
+        raise CiphertextError(f"{len(data)} bytes are no {what}: the frame is missing or damaged")
+    if data[len(MAGIC)] != kind:
+        raise CiphertextError(f"expected a {what}, found a blob of kind {data[len(MAGIC)]}")
+    return data[len(MAGIC) + 1 : FRAME_BYTES], data[FRAME_BYTES:]
+
+
+def check_key_id(found: bytes, wanted: bytes, what: str) -> None:
+    """Compare key ids.
+
+    Raises:
+        KeyMismatch: if they differ.
+    """
+    if found != wanted:
+        raise KeyMismatch(
+            f"{what} belongs to keys {found.hex()}, not to {wanted.hex()}: "
+            "it is of another campaign or key epoch"
+        )
