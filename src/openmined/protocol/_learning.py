@@ -85,14 +85,11 @@ FeatureStep = Annotated[
 class LinearRegressionAlgorithm(Frozen):
     """Ridge regression: minimise |XW - Y|^2 / 2n + l2 |W|^2 / 2; metric R2.
 
-    Y = (outputs - centre) / scale, one number an output, so that every mine learns alike in units
-    of about one; left out, they are 0 and 1.
+    Outputs are brought to about [-1, 1] by their minimum and maximum where the schema has them.
     """
 
     kind: Literal["linear-regression"] = "linear-regression"
     l2: Positive = 1e-3
-    centre: Vector = ()
-    scale: Vector = ()
 
 
 class LinearClassifierAlgorithm(Frozen):
