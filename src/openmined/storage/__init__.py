@@ -24,6 +24,8 @@ from openmined.storage._errors import (
 )
 from openmined.storage._folder import FolderBlocks
 from openmined.storage._http import RetryPolicy
+from openmined.storage._serve import StoreNode, open_node, serve_store
+from openmined.storage._settings import NodeSettings
 from openmined.storage._source import cid_of_bytes, cid_of_file
 from openmined.storage._store import (
     FolderStore,
@@ -52,6 +54,7 @@ __all__ = [
     "MalformedCAR",
     "MemoryBlocks",
     "MemoryStore",
+    "NodeSettings",
     "QuotaExceeded",
     "RetryPolicy",
     "SizeMismatch",
@@ -59,6 +62,7 @@ __all__ = [
     "StorageError",
     "Store",
     "StoreError",
+    "StoreNode",
     "StoreRefused",
     "StoreUnreachable",
     "app",
@@ -69,6 +73,8 @@ __all__ = [
     "digest_of_cid",
     "get_manifest",
     "get_ref",
+    "open_node",
     "put_manifest",
     "put_ref",
+    "serve_store",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import tempfile
 from pathlib import Path
@@ -9,9 +10,13 @@ from typing import Annotated
 
 import typer
 
+from openmined.storage._cid import CID
 from openmined.storage._client import connect_store
-from openmined.storage._errors import StorageError
+from openmined.storage._errors import FolderError, StorageError
 from openmined.storage._folder import FolderBlocks
+from openmined.storage._http import is_loopback
+from openmined.storage._serve import open_node
+from openmined.storage._settings import NodeSettings, read_token
 
 app = typer.Typer(
     help="Keep and serve content-addressed blocks.", no_args_is_help=True, add_completion=False
@@ -38,25 +43,41 @@ def serve(
     allow_origin: Annotated[
         list[str] | None, typer.Option(help="The origin of a web page that may write.")
     ] = None,
+    write_token_file: Annotated[
+        Path | None, typer.Option(help="A file, yours alone, with the token writers must show.")
+    ] = None,
+    open_writes: Annotated[
+        bool, typer.Option("--open-writes", help="Let the whole network write, up to the quota.")
+    ] = False,
 ) -> None:
     """Serve a folder: writes by Kubo's RPC, reads by the IPFS Trustless Gateway."""
-    from openmined.storage._node import NodeSettings
-    from openmined.storage._serve import open_node
-
-    settings = NodeSettings(frozenset(allow_host or ()), frozenset(allow_origin or ()))
+    if not (is_loopback(f"http://{host}") or write_token_file or open_writes):
+        raise typer.BadParameter(
+            f"others could write to {host}: give --write-token-file, or --open-writes to permit it"
+        )
+    settings = NodeSettings(
+        frozenset(allow_host or ()),
+        frozenset(allow_origin or ()),
+        write_token=read_token(write_token_file) if write_token_file else None,
+    )
     node = open_node(folder, host, port, quota_bytes=int(quota_gib * _GIB), settings=settings)
     typer.echo(f"store ready at {node.url}")
     sys.stdout.flush()
-    node.run()
+    with contextlib.suppress(KeyboardInterrupt):
+        node.run()
 
 
 @app.command()
 def add(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)],
     store: _URL = _DEFAULT_URL,
+    write_token_file: Annotated[
+        Path | None, typer.Option(help="The file with the store's write token.")
+    ] = None,
 ) -> None:
     """Add a file and print its CID."""
-    with connect_store(store) as client:
+    token = read_token(write_token_file) if write_token_file else None
+    with connect_store(store, write_token=token) as client:
         cid, _ = client.put_blob(file)
     typer.echo(cid)
 
@@ -87,11 +108,16 @@ def get(
 
 
 @app.command()
+def remove(cid: str, folder: _Folder) -> None:
+    """Delete one block for good: the node then answers 410 Gone, and takes it from nobody."""
+    _existing(folder).remove(CID.parse(cid))
+    typer.echo(f"removed {cid}")
+
+
+@app.command()
 def verify(folder: _Folder) -> None:
     """Read every block of a folder and check it against its CID; exit 1 if one is damaged."""
-    if not folder.is_dir():
-        raise typer.BadParameter(f"{folder} is no folder")
-    blocks = FolderBlocks(folder)
+    blocks = _existing(folder)
     sound = damaged = 0
     for cid in blocks.cids():
         try:
@@ -103,3 +129,9 @@ def verify(folder: _Folder) -> None:
     typer.echo(f"{sound} blocks sound, {damaged} damaged")
     if damaged:
         raise typer.Exit(1)
+
+
+def _existing(folder: Path) -> FolderBlocks:
+    if not (folder / "VERSION").is_file():
+        raise FolderError(f"{folder} is no store: name the folder given to `store serve`")
+    return FolderBlocks(folder)

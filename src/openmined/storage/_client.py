@@ -19,7 +19,7 @@ from openmined.storage._car import CAR_TYPE, CarParser
 from openmined.storage._cid import CID, RAW, check_block, shown
 from openmined.storage._dagpb import MAX_BLOCK_BYTES, Block
 from openmined.storage._errors import BlockMismatch, StoreRefused
-from openmined.storage._http import Endpoint, RetryPolicy
+from openmined.storage._http import Endpoint, RetryPolicy, is_loopback
 from openmined.storage._multipart import Upload
 from openmined.storage._source import (
     Plan,
@@ -53,8 +53,12 @@ class KuboStore:
         timeout_s: float = 30.0,
         retry: RetryPolicy = _DEFAULT_RETRY,
         transport: httpx.BaseTransport | None = None,
+        write_token: str | None = None,
     ) -> None:
-        self._client = httpx.Client(transport=transport, trust_env=False, follow_redirects=False)
+        # A proxy named in the environment has no way to a store on this machine.
+        local = is_loopback(url) and is_loopback(gateway_url or url)
+        self._client = httpx.Client(transport=transport, trust_env=not local)
+        self._authorization = {"Authorization": f"Bearer {write_token}"} if write_token else {}
         self._rpc = Endpoint(self._client, url, timeout_s, retry)
         self._gateway = Endpoint(self._client, gateway_url or url, timeout_s, retry)
 
@@ -128,7 +132,7 @@ class KuboStore:
 
         data = self._gateway.call(
             lambda: self._gateway.request(
-                "GET", f"/ipfs/{cid}", params={"format": "raw"}, headers={"Accept": _RAW_TYPE}
+                "GET", f"/ipfs/{cid}", {"format": "raw"}, {"Accept": _RAW_TYPE}
             ),
             consume,
             f"block {cid}",
@@ -139,7 +143,7 @@ class KuboStore:
         """Yield verified blocks of an archive; end quietly where the connection does."""
         subject = f"the archive of {root}"
         request = self._gateway.request(
-            "GET", f"/ipfs/{root}", params={"format": "car"}, headers={"Accept": _CAR_ACCEPT}
+            "GET", f"/ipfs/{root}", {"format": "car"}, {"Accept": _CAR_ACCEPT}
         )
         parser = CarParser(self._gateway.url)
         with self._gateway.once(request, subject) as response:
@@ -195,11 +199,10 @@ class KuboStore:
         headers: dict[str, str] | None = None,
         body: Callable[[], Iterable[bytes]] | None = None,
     ) -> list[dict[str, Any]]:
+        sent = self._authorization | (headers or {})
+
         def request() -> httpx.Request:
-            content = body() if body else None
-            return self._rpc.request(
-                "POST", path, params=parameters, headers=headers or {}, content=content
-            )
+            return self._rpc.request("POST", path, parameters, sent, body() if body else None)
 
         def consume(response: httpx.Response) -> bytes:
             return self._rpc.body(response, _MAX_ANSWER_BYTES, f"its answer about {subject}")
@@ -208,17 +211,23 @@ class KuboStore:
         return _json_lines(answer, self._rpc.url, subject)
 
 
-def connect_store(url: str, gateway_url: str | None = None, timeout_s: float = 30.0) -> KuboStore:
+def connect_store(
+    url: str,
+    gateway_url: str | None = None,
+    timeout_s: float = 30.0,
+    write_token: str | None = None,
+) -> KuboStore:
     """Return the client of a store: `url` takes writes (Kubo RPC), `gateway_url` gives reads.
 
     `openmined store` does both at one URL. For a Kubo node on this machine they are
     http://127.0.0.1:5001 and http://127.0.0.1:8080. No call is made yet. `timeout_s` bounds
-    each wait for bytes, not a whole transfer.
+    each wait for bytes, not a whole transfer. `write_token` is sent with writes only, as the
+    bearer token that Kubo and `openmined store` can be set to ask for.
 
     Raises:
         BadStoreURL: if a URL is none of http or https, or holds a password.
     """
-    return KuboStore(url, gateway_url, timeout_s=timeout_s)
+    return KuboStore(url, gateway_url, timeout_s=timeout_s, write_token=write_token)
 
 
 def _link_text(value: object) -> object:

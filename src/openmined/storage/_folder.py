@@ -8,6 +8,7 @@ processes may write at once: they can only ever rename equal bytes onto one name
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import tempfile
 import threading
@@ -18,7 +19,14 @@ from pathlib import Path
 from openmined.storage._blocks import check_quota
 from openmined.storage._cid import CID, check_block
 from openmined.storage._dagpb import MAX_BLOCK_BYTES, Block
-from openmined.storage._errors import BadCID, BlockGone, BlockMismatch, BlockNotFound, FolderError
+from openmined.storage._errors import (
+    BadCID,
+    BlockGone,
+    BlockMismatch,
+    BlockNotFound,
+    FolderError,
+    QuotaExceeded,
+)
 
 _LAYOUT = "openmined-store 1\n"
 _STALE_S = 24 * 3600
@@ -56,6 +64,8 @@ class FolderBlocks:
                 data = file.read(MAX_BLOCK_BYTES + 1)
         except FileNotFoundError:
             raise self._absent(cid) from None
+        except OSError as error:
+            raise FolderError(f"cannot read {cid} in {self._folder}: {error}") from error
         return check_block(cid, data, f"the store folder {self._folder}")
 
     def put(self, blocks: Iterable[Block]) -> None:
@@ -103,23 +113,29 @@ class FolderBlocks:
         with self._lock:
             check_quota(self._used_bytes + len(block.data), self._quota_bytes)
             self._used_bytes += len(block.data)
+        kept = 0
         try:
             path.parent.mkdir(exist_ok=True)
-            self._replace(path, block.data)
-        except BaseException:
+            kept = self._replace(path, block.data)
+        except OSError as error:
+            raise _write_error(self._folder, block.cid, error) from error
+        finally:
             with self._lock:
-                self._used_bytes -= len(block.data)
-            raise
+                self._used_bytes -= len(block.data) - kept
         return path
 
-    def _replace(self, path: Path, data: bytes) -> None:
+    def _replace(self, path: Path, data: bytes) -> int:
+        """Put a file in place; return by how much that grew the store."""
         handle, name = tempfile.mkstemp(dir=self._temporary)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            Path(name).replace(path)
+            with self._lock:
+                before = path.stat().st_size if path.exists() else 0
+                Path(name).replace(path)
+            return len(data) - before
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
@@ -179,6 +195,12 @@ class FolderBlocks:
             with contextlib.suppress(FileNotFoundError):
                 if time.time() - file.stat().st_mtime > _STALE_S:
                     file.unlink()
+
+
+def _write_error(folder: Path, cid: CID, error: OSError) -> QuotaExceeded | FolderError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return QuotaExceeded(f"the disk of {folder} is full, {cid} was not kept: make room")
+    return FolderError(f"cannot write {cid} in {folder}: {error}")
 
 
 def _sync_folder(folder: Path) -> None:

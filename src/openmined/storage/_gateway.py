@@ -6,12 +6,14 @@ Source: https://specs.ipfs.tech/http-gateways/trustless-gateway/.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Iterator
+import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.types import Send
 
 from openmined.storage._blocks import BlockStore
 from openmined.storage._car import CAR_TYPE, car_section_head, encode_car_header
@@ -30,12 +32,23 @@ _CORS = {
     "Access-Control-Expose-Headers": "Content-Length, Content-Range, X-Ipfs-Path, X-Ipfs-Roots",
 }
 _MAX_DEPTH = 64
+_log = logging.getLogger(__name__)
 
 
 class _BadRequest(Exception):
     def __init__(self, reason: str, status: int = 400) -> None:
         super().__init__(reason)
         self.status = status
+
+
+class _ArchiveResponse(StreamingResponse):
+    async def stream_response(self, send: Send) -> None:
+        try:
+            await super().stream_response(send)
+        except StorageError as error:
+            # The status is long sent. A body left open makes the server break the connection,
+            # and that tells the reader that the archive is not whole.
+            _log.warning("an archive was cut short: %s", error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +98,7 @@ class Gateway:
             if request.method == "HEAD":
                 return Response(headers=headers, media_type=kind)
             pieces = self._archive(await run_in_threadpool(self._block, cid), wish)
-            return StreamingResponse(_in_threads(pieces), headers=headers, media_type=kind)
+            return _ArchiveResponse(pieces, headers=headers, media_type=kind)
         if request.method == "HEAD":
             headers["Content-Length"] = str(size)
             return Response(headers=headers, media_type=RAW_TYPE)
@@ -115,11 +128,6 @@ class Gateway:
 
     def _block(self, cid: CID) -> Block:
         return Block(cid, self._blocks.get(cid))
-
-
-async def _in_threads(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    async for piece in iterate_in_threadpool(pieces):
-        yield piece
 
 
 def _read_wish(request: Request) -> _Wish:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -117,15 +118,22 @@ class Endpoint:
         finally:
             response.close()
 
-    def request(self, method: str, path: str, **arguments: object) -> httpx.Request:
-        """Make a request below the base URL."""
-        headers = {"Accept-Encoding": "identity"} | dict(arguments.pop("headers", {}))  # type: ignore[call-overload]
+    def request(
+        self,
+        method: str,
+        path: str,
+        parameters: dict[str, str],
+        headers: dict[str, str],
+        body: Iterable[bytes] | None = None,
+    ) -> httpx.Request:
+        """Make a request below the base URL. Compression is declined: it could swell."""
         return self._client.build_request(
             method,
             self.url + path,
-            headers=headers,
+            params=parameters,
+            headers={"Accept-Encoding": "identity"} | headers,
+            content=body,
             timeout=self._timeout_s,
-            **arguments,  # type: ignore[arg-type]
         )
 
     def body(self, response: httpx.Response, limit: int, subject: str) -> bytes:
@@ -168,7 +176,7 @@ class Endpoint:
 
     def _raise_for_status(self, response: httpx.Response, subject: str) -> None:
         status = response.status_code
-        said = self._refusal_text(response)
+        said = self._refusal_text(response, subject)
         if status in _PASSING:
             raise _Passing(f"HTTP {status} {said}", _retry_after(response))
         if status == 410:
@@ -181,9 +189,9 @@ class Endpoint:
             raise QuotaExceeded(f"{self.url} is full and does not take {subject}: {said}")
         raise StoreRefused(f"{self.url} refused {subject} with HTTP {status}: {said}")
 
-    def _refusal_text(self, response: httpx.Response) -> str:
+    def _refusal_text(self, response: httpx.Response, subject: str) -> str:
         text = b""
-        for chunk in response.iter_raw():
+        for chunk in self.chunks(response, subject):
             text += chunk
             if len(text) >= _MAX_ERROR_BYTES:
                 break
@@ -210,6 +218,15 @@ def checked_url(url: str) -> str:
     if parsed.query or parsed.fragment:
         raise BadStoreURL(f"{shown(url)} has a query: give the base URL only")
     return str(parsed).rstrip("/")
+
+
+def is_loopback(url: str) -> bool:
+    """Say whether a checked or unchecked URL leads to this machine itself."""
+    try:
+        host = httpx.URL(url).host
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except (ValueError, TypeError, httpx.InvalidURL):
+        return False
 
 
 def _retry_after(response: httpx.Response) -> float:

@@ -3,43 +3,30 @@
 from __future__ import annotations
 
 import ipaddress
+import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from openmined.storage._blocks import BlockStore
 from openmined.storage._gateway import Gateway
-from openmined.storage._rpc import RPC
+from openmined.storage._rpc import RPC, rpc_error
+from openmined.storage._settings import NodeSettings
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 _LOCAL_NAMES = frozenset({"localhost"})
 
 
-@dataclass(frozen=True, slots=True)
-class NodeSettings:
-    """What the node permits.
-
-    `allowed_hosts`: names, besides localhost and plain addresses, under which the RPC may be
-    called. `allowed_origins`: web pages that may write, like "http://127.0.0.1:5173". Reading
-    is open to all: blocks are public.
-    """
-
-    allowed_hosts: frozenset[str] = frozenset()
-    allowed_origins: frozenset[str] = frozenset()
-    max_upload_bytes: int = 4 << 30
-
-
 def create_node(blocks: BlockStore, settings: NodeSettings | None = None) -> Starlette:
     """Return the ASGI application of a node that keeps its blocks in `blocks`."""
     settings = settings or NodeSettings()
     gateway = Gateway(blocks)
-    rpc = RPC(blocks, settings.max_upload_bytes)
+    rpc = RPC(blocks, settings.max_upload_bytes, settings.stalled_upload_s)
     routes = [
         Route("/ipfs/{path:path}", gateway.get, methods=["GET", "HEAD"]),
         Route("/ipfs/{path:path}", gateway.preflight, methods=["OPTIONS"]),
@@ -54,6 +41,8 @@ def _guarded(handler: Handler, settings: NodeSettings) -> Handler:
     async def guarded(request: Request) -> Response:
         if reason := refuse_caller(request, settings):
             return rpc_error(reason, 403)
+        if not _shows_token(request, settings.write_token):
+            return rpc_error("this store takes writes with its token only", 401)
         response = await handler(request)
         _permit_origin(request, response)
         return response
@@ -68,7 +57,7 @@ def _preflight(settings: NodeSettings) -> Handler:
         response = Response(status_code=204)
         _permit_origin(request, response)
         response.headers["Access-Control-Allow-Methods"] = "POST"
-        response.headers["Access-Control-Allow-Headers"] = "Content-Type"
+        response.headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type"
         response.headers["Access-Control-Max-Age"] = "600"
         return response
 
@@ -105,6 +94,11 @@ def refuse_caller(request: Request, settings: NodeSettings) -> str | None:
     return None
 
 
+def _shows_token(request: Request, token: str | None) -> bool:
+    shown = request.headers.get("authorization", "")
+    return token is None or secrets.compare_digest(shown.encode(), f"Bearer {token}".encode())
+
+
 def _is_known_host(host: str, settings: NodeSettings) -> bool:
     if host in _LOCAL_NAMES or host in settings.allowed_hosts:
         return True
@@ -113,8 +107,3 @@ def _is_known_host(host: str, settings: NodeSettings) -> bool:
     except ValueError:
         return False
     return True  # an address cannot be rebound
-
-
-def rpc_error(message: str, status: int) -> JSONResponse:
-    """Return an error in the shape of Kubo's."""
-    return JSONResponse({"Message": message, "Code": 0, "Type": "error"}, status)

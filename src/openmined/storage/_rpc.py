@@ -5,6 +5,7 @@ Source: https://docs.ipfs.tech/reference/kubo/rpc/.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -19,17 +20,14 @@ from openmined.storage._car import CarParser
 from openmined.storage._cid import CID, DAG_PB, RAW, check_block
 from openmined.storage._dagpb import MAX_BLOCK_BYTES, Block, linked_cids
 from openmined.storage._errors import (
-    BadCID,
     BlobTooLarge,
     BlockGone,
-    BlockMismatch,
     BlockNotFound,
-    MalformedBlock,
+    FolderError,
     QuotaExceeded,
     StorageError,
 )
 from openmined.storage._multipart import (
-    MalformedUpload,
     PartEnd,
     PartEvent,
     PartStart,
@@ -40,6 +38,7 @@ from openmined.storage._unixfs import CHUNK_BYTES, PROFILE, WIDTH, FileBuilder
 Handler = Callable[[Request], Awaitable[Response]]
 
 _BATCH_BYTES = 8 << 20
+_UPLOADS_AT_ONCE = 16
 _CODECS = {"raw": RAW, "dag-pb": DAG_PB}
 _ADD_PARAMETERS = {
     "cid-version": {"1"},
@@ -52,27 +51,34 @@ _ADD_PARAMETERS = {
     "wrap-with-directory": {"false"},
     "nocopy": {"false"},
 }
-_STATUS: list[tuple[type[StorageError], int]] = [
-    (BlobTooLarge, 413),
-    (QuotaExceeded, 507),
-    (BlockGone, 410),
-    (BadCID, 400),
-    (BlockMismatch, 400),
-    (MalformedBlock, 400),
-    (MalformedUpload, 400),
-]
 
 
 class _BadArgument(StorageError):
     pass
 
 
+class _Stalled(StorageError):
+    pass
+
+
+_STATUS: list[tuple[type[StorageError], int]] = [
+    (BlobTooLarge, 413),
+    (QuotaExceeded, 507),
+    (BlockGone, 410),
+    (BlockNotFound, 500),
+    (FolderError, 500),
+    (_Stalled, 408),
+]
+
+
 class RPC:
     """Kubo's commands, as far as they are offered. Everything kept is pinned for good."""
 
-    def __init__(self, blocks: BlockStore, max_upload_bytes: int) -> None:
+    def __init__(self, blocks: BlockStore, max_upload_bytes: int, stalled_s: float) -> None:
         self._blocks = blocks
         self._max_upload_bytes = max_upload_bytes
+        self._stalled_s = stalled_s
+        self._slots = asyncio.Semaphore(_UPLOADS_AT_ONCE)
 
     def handlers(self) -> dict[str, Handler]:
         """Return the handlers by path below /api/v0/."""
@@ -137,7 +143,7 @@ class RPC:
                 )
         keep = request.query_params.get("only-hash") != "true"
         answers = []
-        batch = _Batch(self._blocks, keep)
+        batch = _Batch(self._blocks, keep=keep)
         builder, name = FileBuilder(), ""
         async for event in self._events(request):
             if isinstance(event, PartStart):
@@ -156,7 +162,7 @@ class RPC:
 
     async def _dag_import(self, request: Request) -> Response:
         roots: list[CID] = []
-        batch = _Batch(self._blocks, keep=True)
+        batch = _Batch(self._blocks, check=True)
         parser = CarParser("this upload")
         count = size = 0
         async for event in self._events(request):
@@ -165,7 +171,7 @@ class RPC:
             elif isinstance(event, bytes):
                 for block in parser.feed(event):
                     count, size = count + 1, size + len(block.data)
-                    await batch.add([block], check=True)
+                    await batch.add([block])
             else:
                 parser.finish()
                 roots += parser.roots or ()
@@ -204,12 +210,13 @@ class RPC:
             raise self._too_large()
         reader = UploadReader(request.headers.get("content-type", ""))
         received = 0
-        async for chunk in request.stream():
-            received += len(chunk)
-            if received > self._max_upload_bytes:
-                raise self._too_large()
-            for event in reader.feed(chunk):
-                yield event
+        async with self._slots:
+            async for chunk in _unstalled(request.stream(), self._stalled_s):
+                received += len(chunk)
+                if received > self._max_upload_bytes:
+                    raise self._too_large()
+                for event in reader.feed(chunk):
+                    yield event
         reader.finish()
 
     def _too_large(self) -> BlobTooLarge:
@@ -217,20 +224,16 @@ class RPC:
 
 
 class _Batch:
-    """Gathers blocks to write several at once, off the event loop."""
+    """Gathers blocks to check and write several at once, off the event loop."""
 
-    def __init__(self, blocks: BlockStore, keep: bool) -> None:
+    def __init__(self, blocks: BlockStore, *, check: bool = False, keep: bool = True) -> None:
         self._blocks = blocks
+        self._check = check
         self._keep = keep
         self._waiting: list[Block] = []
         self._bytes = 0
 
-    async def add(self, blocks: list[Block], check: bool = False) -> None:
-        if check:
-            for block in blocks:
-                check_block(block.cid, block.data, "this upload")
-        if not self._keep:
-            return
+    async def add(self, blocks: list[Block]) -> None:
         self._waiting += blocks
         self._bytes += sum(len(block.data) for block in blocks)
         if self._bytes >= _BATCH_BYTES:
@@ -238,8 +241,26 @@ class _Batch:
 
     async def flush(self) -> None:
         blocks, self._waiting, self._bytes = self._waiting, [], 0
-        if blocks:
-            await run_in_threadpool(self._blocks.put, blocks)
+        if blocks and self._keep:
+            await run_in_threadpool(self._put, blocks)
+
+    def _put(self, blocks: list[Block]) -> None:
+        if self._check:
+            for block in blocks:
+                check_block(block.cid, block.data, "this upload")
+        self._blocks.put(blocks)
+
+
+async def _unstalled(chunks: AsyncIterator[bytes], longest_s: float) -> AsyncIterator[bytes]:
+    while True:
+        try:
+            async with asyncio.timeout(longest_s):
+                chunk = await anext(chunks, None)
+        except TimeoutError:
+            raise _Stalled(f"the upload sent nothing for {longest_s:g} s: send it again") from None
+        if chunk is None:
+            return
+        yield chunk
 
 
 def _argument(request: Request) -> CID:
@@ -254,17 +275,16 @@ def _answered(handler: Handler) -> Handler:
         try:
             return await handler(request)
         except ClientDisconnect:
-            return _error("the upload broke off", 400)
-        except BlockNotFound as error:
-            return _error(str(error), 410 if isinstance(error, BlockGone) else 500)
+            return rpc_error("the upload broke off", 400)
         except StorageError as error:
             status = next((code for kind, code in _STATUS if isinstance(error, kind)), 400)
-            return _error(str(error), status)
+            return rpc_error(str(error), status)
 
     return answered
 
 
-def _error(message: str, status: int) -> JSONResponse:
+def rpc_error(message: str, status: int) -> JSONResponse:
+    """Return an error in the shape of Kubo's."""
     return JSONResponse({"Message": message, "Code": 0, "Type": "error"}, status)
 
 

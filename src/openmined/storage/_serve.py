@@ -6,14 +6,14 @@ import socket
 import threading
 from pathlib import Path
 from types import TracebackType
-from typing import Self
-
-import uvicorn
-from starlette.applications import Starlette
+from typing import TYPE_CHECKING, Self
 
 from openmined.storage._errors import StoreError
 from openmined.storage._folder import FolderBlocks
-from openmined.storage._node import NodeSettings, create_node
+from openmined.storage._settings import NodeSettings
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
 
 
 class StoreNode:
@@ -27,6 +27,8 @@ class StoreNode:
     """
 
     def __init__(self, application: Starlette, host: str = "127.0.0.1", port: int = 0) -> None:
+        import uvicorn  # here, so that a mine that never serves does not load it
+
         self._socket = _listen(host, port)
         bound_host, bound_port = self._socket.getsockname()[:2]
         self.url = f"http://{f'[{bound_host}]' if ':' in bound_host else bound_host}:{bound_port}"
@@ -85,6 +87,8 @@ def open_node(
         FolderError: if the folder cannot serve.
         StoreError: if the address is taken.
     """
+    from openmined.storage._node import create_node
+
     return StoreNode(create_node(FolderBlocks(folder, quota_bytes), settings), host, port)
 
 
