@@ -5,17 +5,23 @@ The contract under test is `Sonar.vy`; `SONAR_SOURCE` names another file (the mu
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import boa
+import eth_abi
+import pytest
+from eth_utils import keccak
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SOURCE = REPOSITORY / "src/openmined/sonar/contract/Sonar.vy"
+ARTIFACT = SOURCE.with_suffix(".json")
 TOKENS = Path(__file__).with_name("tokens")
 
 ETH = "0x" + "00" * 20
@@ -24,6 +30,25 @@ START_S = 1_900_000_000
 DAY_S = 86_400
 
 LAUNCHED, OPEN, DELIVERED, REJECTED, CANCELLED, EXPIRED = range(1, 7)
+# What Token.vy and Visitor.vy can be told to do.
+(
+    PLAIN,
+    NO_ANSWER,
+    LONG_ANSWER,
+    TAKES_FEE,
+    SAYS_FALSE,
+    REVERTS,
+    LIES,
+    SHORT_ANSWER,
+    SAYS_TWO,
+    REENTERS,
+    GIVES_MORE,
+    BURNS_MORE,
+    BALANCE_REVERTS,
+    BALANCE_SHORT,
+) = range(14)
+VISITOR_REJECTS, VISITOR_REENTERS, VISITOR_RETURNS_MUCH = 1, 2, 3
+
 PENDING, SCORED, DISMISSED, RECLAIMED = range(1, 5)
 
 TERMS = {
@@ -53,7 +78,7 @@ def sonar_deployer() -> Any:
 
 
 @cache
-def token_deployer(name: str) -> Any:
+def deployer(name: str) -> Any:
     return boa.load_partial(str(TOKENS / f"{name}.vy"))
 
 
@@ -73,7 +98,6 @@ class World:
     miners: Sequence[Any]
     stranger: Any
     nonces: int = 0
-    tokens: dict[str, Any] = field(default_factory=dict)
 
     @property
     def miner(self) -> Any:
@@ -81,9 +105,10 @@ class World:
 
     # ------------------------------------------------------------------ money
 
-    def token(self, name: str = "Plain") -> Any:
+    def token(self, mood: int = 0) -> Any:
         """An ERC-20 of which every actor has plenty, all of it approved for Sonar."""
-        token = token_deployer(name).deploy()
+        token = deployer("Token").deploy()
+        token.set_mood(mood)
         for account in (self.data_scientist, self.capsule, self.stranger, *self.miners):
             token.mint(account, 10**30)
             token.approve(self.sonar.address, 2**256 - 1, sender=account)
@@ -168,6 +193,38 @@ class World:
         self.at(terms.deadline + terms.grace + offset_s)
 
 
+@contextmanager
+def reverts(reason: str | None) -> Iterator[None]:
+    """The call inside reverts with exactly this reason; `None`: without one, by Vyper's checks."""
+    with pytest.raises(boa.BoaError) as caught:
+        yield
+    assert revert_reason(caught.value.call_trace.computation.output) == reason
+
+
+def revert_reason(output: bytes) -> str | None:
+    """Decode `Error(string)`, the encoding of named reverts."""
+    if output == b"":
+        return None
+    assert output[:4] == bytes.fromhex("08c379a0"), output
+    return eth_abi.decode(["string"], output[4:])[0]
+
+
+def events(contract: Any) -> list[tuple[str, dict[str, Any]]]:
+    """The events of the contract's last call: name and fields."""
+    logs = []
+    for log in contract.get_logs():
+        values = log._asdict()
+        if str(values.pop("address")) == str(contract.address):
+            logs.append((type(log).__name__, values))
+    return logs
+
+
+def life_slot(campaign: int) -> int:
+    """The storage slot of a campaign's hot word: keccak(slot of `_records` . campaign)."""
+    layout = json.loads(ARTIFACT.read_text())["storage_layout"]["_records"]["slot"]
+    return int.from_bytes(keccak(layout.to_bytes(32) + campaign.to_bytes(32)))
+
+
 def new_world(miners: int = 12) -> World:
     boa.env.timestamp = START_S
     return World(
@@ -180,7 +237,10 @@ def new_world(miners: int = 12) -> World:
 
 
 def transaction_gas(call: Callable[[], Any], contract: Any) -> int:
-    """The gas that a transaction making `call` would use: EIP-2028 calldata, everything cold."""
+    """The gas that a transaction making `call` would use: EIP-2028 calldata, everything cold.
+
+    Only inside `boa.swap_env(boa.Env())`: it forgets what py-evm needs to roll back.
+    """
     boa.env.reset_gas_used()
     call()
     computation = contract._computation

@@ -410,7 +410,8 @@ def launch_campaign(nonce: bytes32, terms: Terms) -> uint256:
 def top_up(campaign: uint256, amount: uint256):
     """
     @notice Adds to a campaign's bounty. Anyone may; what is unspent goes to the data scientist.
-    @dev    Later payments are reckoned on the larger bounty; earlier ones stand.
+    @dev    Later payments are reckoned on the larger bounty; earlier ones stand. The bounty and the
+            bonds that it may yet gain keep within 128 bits.
     @param  campaign Its number. Not ended, before its deadline, below its target.
     @param  amount How much. In ETH, `msg.value` is the same.
     """
@@ -419,12 +420,12 @@ def top_up(campaign: uint256, amount: uint256):
     assert block.timestamp < life.deadline, "Sonar: past the deadline"
     assert life.best_ppm < life.target_ppm, "Sonar: target reached"
     assert amount != 0, "Sonar: no amount"
-    assert amount <= MASK_128, "Sonar: amount too large"
 
     stake: Stake = self._stake(campaign)
     purse: Purse = self._purse(campaign)
+    bonds: uint256 = stake.bond * (life.max_gradients - life.gradients + life.pending)
+    assert amount <= MASK_128 - purse.bounty - bonds, "Sonar: amount too large"
     purse.bounty += amount
-    assert purse.bounty + stake.bond * life.max_gradients <= MASK_128, "Sonar: amount too large"
     self._records[campaign].purse = self._pack_purse(purse)
     log BountyToppedUp(
         campaign=campaign, sender=msg.sender, amount=amount, bounty=purse.bounty
@@ -503,11 +504,13 @@ def score_batch(
 ):
     """
     @notice Scores a batch of gradients by the one accuracy they reach together; credits the miners.
-    @dev    A batch counts if it improves the best accuracy by the Ladder step, or reaches the target.
-            With best' = min(accuracy, target):
+    @dev    With best' = min(accuracy, target), a batch counts if best' is the Ladder step above the
+            best so far, or reaches the target for the first time. Then
 
                 total  = (best' - best) * (bounty - fee) // target
                 payout = total * share // PPM          rounded down, the dust stays in the bounty
+
+            Beyond a target that was reached nothing counts.
 
             The increases of a campaign sum to less than the target and the bounty only grows, so no
             sequence of batches pays more than bounty - fee. Bonds lost here raise the bounty for the
@@ -533,14 +536,14 @@ def score_batch(
 
     total: uint256 = 0
     shares_due: uint256 = 0
+    reached_ppm: uint256 = min(accuracy_ppm, life.target_ppm)
     if (
-        accuracy_ppm >= life.best_ppm + rules.min_improvement_ppm
-        or (accuracy_ppm >= life.target_ppm and accuracy_ppm > life.best_ppm)
+        reached_ppm >= life.best_ppm + rules.min_improvement_ppm
+        or (reached_ppm == life.target_ppm and reached_ppm > life.best_ppm)
     ):
-        best_ppm: uint256 = min(accuracy_ppm, life.target_ppm)
-        total = (best_ppm - life.best_ppm) * (purse.bounty - rules.fee) // life.target_ppm
+        total = (reached_ppm - life.best_ppm) * (purse.bounty - rules.fee) // life.target_ppm
         shares_due = PPM
-        life.best_ppm = best_ppm
+        life.best_ppm = reached_ppm
 
     shares: uint256 = 0
     paid: uint256 = 0
