@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+import httpx
+
 from openmined.protocol import GradientStatus, Phase
 from openmined.sonar import _erc20
 from openmined.sonar._abi import Function, sonar_abi
@@ -68,6 +70,7 @@ def connect_sonar(
     poll_s: float | None = None,
     raise_fee_after_s: float = 45.0,
     lock_folder: Path | None = None,
+    transport: httpx.BaseTransport | None = None,
 ) -> SonarContract:
     """Connect to a Sonar contract and check that it is one.
 
@@ -82,12 +85,13 @@ def connect_sonar(
         poll_s: pause between looks for a receipt; by default by the chain's block time.
         raise_fee_after_s: after this long unmined, a transaction's fee is raised.
         lock_folder: where accounts are locked while they send.
+        transport: replaces the network, for tests.
 
     Raises:
         RpcUnreachable, WrongChain, NoContract, WrongContract: see there.
         WalletError: if a devnet account is used elsewhere.
     """
-    rpc = Rpc(rpc_url, retry_s=retry_s)
+    rpc = Rpc(rpc_url, retry_s=retry_s, transport=transport)
     try:
         found = read_chain_id(rpc, wallet, chain_id)
         address = checked_address(address)

@@ -9,6 +9,7 @@ from openmined.sonar._errors import ChainError, RpcRefused
 from openmined.sonar._rpc import Rpc
 
 _TOO_MUCH = ("range", "limit", "too many", "too large", "exceed", "more than", "response size")
+_GROW_AFTER = 32
 
 
 def fetch_logs(
@@ -17,34 +18,38 @@ def fetch_logs(
     """Return the address's logs of blocks `first` to `last` in order.
 
     Public nodes limit blocks or results of one query, each in its own words: a range that is
-    refused as too much is halved, and halves that pass are grown again.
+    refused as too much is halved, and grown again to just below what was refused. Where results
+    are limited, and not blocks, that may be too little later on: after 32 ranges more is tried.
 
     Raises:
         RpcRefused: if even a single block is refused, or for any other cause.
         ChainError: if the answer is no list of logs of that range and address.
     """
     logs: list[dict[str, Any]] = []
-    span = last - first + 1
+    span = ceiling = last - first + 1
+    passed = 0
     while first <= last:
         end = min(last, first + span - 1)
+        query = {
+            "address": address,
+            "topics": list(topics),
+            "fromBlock": hex(first),
+            "toBlock": hex(end),
+        }
         try:
-            part = rpc.call(
-                "eth_getLogs",
-                {
-                    "address": address,
-                    "topics": list(topics),
-                    "fromBlock": hex(first),
-                    "toBlock": hex(end),
-                },
-            )
+            part = rpc.call("eth_getLogs", query)
         except RpcRefused as refusal:
             if end == first or not _is_too_much(refusal):
                 raise
-            span = (end - first + 1) // 2
+            ceiling = end - first
+            span = (ceiling + 1) // 2
             continue
         logs += _checked(part, address, first, end)
-        span = max(span, 2 * (end - first + 1))
         first = end + 1
+        passed += 1
+        if passed % _GROW_AFTER == 0:
+            ceiling *= 2
+        span = min(2 * span, ceiling)
     return logs
 
 

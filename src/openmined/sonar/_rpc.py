@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 import httpx
+from pydantic_core import from_json
 
 from openmined.sonar._errors import RpcRefused, RpcUnreachable
 
@@ -75,8 +76,8 @@ class Rpc:
         if status in _RETRIED_STATUS:
             raise _Retry(f"HTTP status {status}")
         try:
-            answer = json.loads(body)
-        except (ValueError, RecursionError):
+            answer = from_json(body)  # bounds its recursion, which json.loads leaves to a setting
+        except ValueError:
             answer = None
         if not isinstance(answer, dict) or ("result" not in answer and "error" not in answer):
             raise RpcUnreachable(self.url, f"HTTP status {status} and no JSON-RPC answer")

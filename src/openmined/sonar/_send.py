@@ -183,12 +183,11 @@ class Sender:
             for attempt in range(_ATTEMPTS):
                 nonce = self._next_nonce(taken)
                 raw, hash_ = self._sign(call, quote, nonce)
-                if self._broadcast(raw):
+                if self._broadcast(raw, hash_):
                     return _Sent(nonce, quote, raw, (hash_,), time.monotonic())
-                # The node's pending count lags behind its pool. Give it a moment, then go past.
+                # The node's pending count lags behind its pool: after a few looks, go past it.
                 if attempt >= _ATTEMPTS // 2:
                     taken.add(nonce)
-                time.sleep(self._poll_s)
         raise ChainError(
             f"the node refuses every nonce of {self._wallet.address}: its view of the account "
             "is inconsistent. Use another node, or wait until it has caught up"
@@ -217,8 +216,8 @@ class Sender:
             }
         )
 
-    def _broadcast(self, raw: bytes) -> bool:
-        """Hand the bytes to the node; False if the nonce is not free."""
+    def _broadcast(self, raw: bytes, hash_: str) -> bool:
+        """Hand the bytes to the node; False if another transaction has their nonce."""
         try:
             self._rpc.call("eth_sendRawTransaction", "0x" + raw.hex())
         except RpcRefused as refusal:
@@ -226,9 +225,17 @@ class Sender:
             if any(sign in text for sign in _KNOWN):
                 return True
             if any(sign in text for sign in _NONCE_TAKEN):
-                return False
+                # When the answer to a first attempt was lost, it may be taken by these very bytes.
+                return self._is_known(hash_)
             raise as_revert(refusal) or refusal from refusal
         return True
+
+    def _is_known(self, hash_: str) -> bool:
+        for _ in range(_ATTEMPTS):
+            if self._rpc.call("eth_getTransactionByHash", hash_) is not None:
+                return True
+            time.sleep(self._poll_s)
+        return False
 
     def _await(self, call: Call, sent: _Sent) -> tuple[Receipt, list[dict[str, Any]]]:
         start = looked = time.monotonic()
@@ -253,7 +260,8 @@ class Sender:
 
     def _look_after(self, call: Call, sent: _Sent) -> _Sent:
         """See to a transaction that is not mined yet: resend, raise its fee, or give it up."""
-        if self._genesis_hash() != self._genesis:
+        # Never again to a chain without the contract: there its money would be lost.
+        if self._genesis_hash() != self._genesis or not self._has_code(call.to):
             raise ChainRestarted(self._chain_id)
         if self._count("latest") > sent.nonce:
             # Its nonce is used up. Its own receipt may only now have become visible.
@@ -265,7 +273,7 @@ class Sender:
         if time.monotonic() - sent.at > self._raise_after_s:
             return self._raise_fee(call, sent)
         if self._rpc.call("eth_getTransactionByHash", sent.hashes[-1]) is None:
-            self._broadcast(sent.raw)
+            self._broadcast(sent.raw, sent.hashes[-1])
         return sent
 
     def _raise_fee(self, call: Call, sent: _Sent) -> _Sent:
@@ -278,10 +286,10 @@ class Sender:
         )
         waiting = replace(sent, at=time.monotonic())
         if quote.fee_wei > self._max_fee_wei:
-            self._broadcast(sent.raw)
+            self._broadcast(sent.raw, sent.hashes[-1])
             return waiting
         raw, hash_ = self._sign(call, quote, sent.nonce)
-        if not self._broadcast(raw):
+        if not self._broadcast(raw, hash_):
             return waiting
         return replace(waiting, quote=quote, raw=raw, hashes=(*sent.hashes, hash_))
 
@@ -301,6 +309,9 @@ class Sender:
         except Reverted as reverted:
             raise Reverted(reverted.reason, receipt.transaction) from reverted
         raise Reverted("", receipt.transaction)
+
+    def _has_code(self, address: str) -> bool:
+        return not address or self._rpc.call("eth_getCode", address, "latest") not in (None, "0x")
 
     def _genesis_hash(self) -> str:
         return str(self._rpc.call("eth_getBlockByNumber", "0x0", False)["hash"])

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn, Self
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from pydantic_core import from_json
 
 from openmined.sonar._errors import KeystoreError, WalletError, WrongPassphrase
 
@@ -183,8 +184,8 @@ def _read_keystore(path: Path) -> dict[str, Any]:
             f"{path} is open to other users (mode {stat.S_IMODE(mode):04o}): run `chmod 600` on it"
         )
     try:
-        document = json.loads(data) if len(data) <= _MAX_KEYSTORE_BYTES else None
-    except (ValueError, RecursionError):
+        document = from_json(data) if len(data) <= _MAX_KEYSTORE_BYTES else None
+    except ValueError:
         document = None
     if not isinstance(document, dict):
         raise KeystoreError(f"{path} is no keystore: a JSON object of at most 64 KiB is expected")
@@ -254,8 +255,10 @@ def _derive(kdf: str, parameters: dict[str, Any], passphrase: bytes, path: Path)
     if kdf == "scrypt":
         n, r, p = (int(parameters[name]) for name in ("n", "r", "p"))
         # A hostile file must not take all memory or time: 128 N r bytes, p times.
-        if not (n > 1 and r > 0 and p > 0 and 128 * n * r <= _MAX_SCRYPT_MEMORY and p <= 16):
+        if not (n > 1 and r > 0 and 0 < p <= 16 and 128 * n * r <= _MAX_SCRYPT_MEMORY):
             raise KeystoreError(f"{path} asks for scrypt with n={n}, r={r}, p={p}: too much")
+        if n >= 2 ** (16 * r):
+            raise KeystoreError(f"{path} asks for scrypt with n={n}, r={r}: RFC 7914 forbids it")
         return hashlib.scrypt(
             passphrase, salt=salt, n=n, r=r, p=p, dklen=32, maxmem=2 * _MAX_SCRYPT_MEMORY
         )
