@@ -30,6 +30,15 @@ R = TypeVar("R")
 
 _MAX_RESULT_BYTES = 1 << 30
 _FEW_DESCRIPTORS = 256
+_OWN_SIGNALS = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGSEGV,
+    signal.SIGABRT,
+    signal.SIGBUS,
+    signal.SIGFPE,
+    signal.SIGILL,
+)
 _BYTES, _ARRAY, _NONE, _ERROR, _MEMORY, _BROKEN = b"b", b"a", b"n", b"e", b"m", b"x"
 
 
@@ -79,7 +88,7 @@ def _run_child(
 ) -> NoReturn:
     # Nothing of the parent may run here after the fork: no handlers, no exit hooks, no buffers.
     try:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in _OWN_SIGNALS:  # a parent's crash reporter included
             signal.signal(number, signal.SIG_DFL)
         _set_limits(memory_mb, seconds)
         answer = _call(function, args)

@@ -31,7 +31,7 @@ WEIGHT_BOUND_BITS = 7
 _RESERVED_BITS = WEIGHT_BOUND_BITS + 4
 _MAX_BITS = {4096: 109, 8192: 218, 16384: 438, 32768: 881}
 
-TARGET_BITS = 14.0
+TARGET_BITS = 15.0
 """Precision aimed at, relative to the expected largest entry; tests hold 12."""
 
 _DATA_SCALE_BITS = 30

@@ -53,7 +53,8 @@ def protect(
     evaluator.add_inplace(ciphertext, zero)
     noise = complex_gaussian(len(unused)) * (deviation / scale)
     plain = seal.Plaintext()
-    for layer in (noise + _drowning(unused, drown), _SECOND_LAYER * _like(noise, deviation, scale)):
+    fine = complex_gaussian(len(unused)) * (deviation * _SECOND_LAYER / scale)
+    for layer in (noise + _drowning(unused, drown), fine):
         encoder.encode(layer.tolist(), level, scale, plain)
         evaluator.add_plain_inplace(ciphertext, plain)
     while ciphertext.parms_id() != context.last_parms_id():
@@ -66,7 +67,3 @@ def _drowning(unused: Slots, drown: float) -> Slots:
     half = len(unused)
     real, imaginary = draws[:half] * unused.real, draws[half:] * unused.imag
     return np.asarray(real + 1j * imaginary)
-
-
-def _like(noise: Slots, deviation: float, scale: float) -> Slots:
-    return np.asarray(complex_gaussian(len(noise)) * (deviation / scale))

@@ -146,7 +146,7 @@ def unframe(data: bytes, kind: Kind, what: str) -> tuple[bytes, bytes]:
     if len(data) < FRAME_BYTES or data[: len(MAGIC)] != MAGIC:
         raise CiphertextError(f"{len(data)} bytes are no {what}: the frame is missing or damaged")
     if data[len(MAGIC)] != kind:
-        raise CiphertextError(f"expected a {what}, found a blob of kind {data[len(MAGIC)]}")
+        raise CiphertextError(f"{what} expected, found a blob of kind {data[len(MAGIC)]}")
     return data[len(MAGIC) + 1 : FRAME_BYTES], data[FRAME_BYTES:]
 
 
