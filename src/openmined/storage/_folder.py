@@ -29,6 +29,7 @@ from openmined.storage._errors import (
 )
 
 _LAYOUT = "openmined-store 1\n"
+_CLAIM = ".version-"
 _STALE_S = 24 * 3600
 
 
@@ -181,14 +182,17 @@ class FolderBlocks:
             raise FolderError(f"{self._folder} cannot serve as a store: {error}") from error
 
     def _claim(self, marker: Path) -> None:
-        strangers = [p.name for p in self._folder.iterdir() if p.name not in {"blocks", "tmp"}]
+        # Another process may be claiming it too: its file, like ours, begins with the prefix.
+        names = [path.name for path in self._folder.iterdir()]
+        strangers = [name for name in names if not name.startswith(_CLAIM)]
         if strangers and not marker.exists():
             raise FolderError(
                 f"{self._folder} holds other things ({strangers[0]!r}): name an empty folder"
             )
-        with tempfile.NamedTemporaryFile("w", dir=self._folder.parent, delete=False) as file:
+        handle, name = tempfile.mkstemp(dir=self._folder, prefix=_CLAIM)
+        with os.fdopen(handle, "w") as file:
             file.write(_LAYOUT)
-        Path(file.name).replace(marker)
+        Path(name).replace(marker)
 
     def _sweep(self) -> None:
         for file in self._temporary.iterdir():
