@@ -1,0 +1,469 @@
+"""The mine's loop: read the chain, follow what was sent, decide, train, submit. Nobody calls it.
+
+One thread; each pass is safe to be killed in. What has to be waited for is written down with its
+reason and tried again later; nothing but a stop ends the loop.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from openmined.mine._campaigns import CampaignView, MyGradient, fold_events
+from openmined.mine._chain import open_cursor, poll_chain
+from openmined.mine._datasets import Dataset, list_datasets
+from openmined.mine._errors import (
+    CampaignUnusable,
+    DatasetDamaged,
+    DiskFull,
+    TermsRefused,
+    TrainingFailed,
+)
+from openmined.mine._folder import MineFolder, Secrets
+from openmined.mine._ledger import Ledger, Submission
+from openmined.mine._permissions import (
+    CampaignRequest,
+    Cause,
+    DatasetUse,
+    Decision,
+    Verdict,
+    decide,
+)
+from openmined.mine._progress import ProgressLog
+from openmined.mine._steps import Step
+from openmined.mine._verify import check_terms
+from openmined.mine._withdraw import pay_out
+from openmined.mine._work import Job, Worker, refuse_unsupported
+from openmined.protocol import CampaignManifest, OpenMinedError, Phase, Reason
+
+if TYPE_CHECKING:
+    from openmined.sonar import SonarContract
+    from openmined.storage import Store
+
+WHOLE_CAMPAIGN = "*"
+"""Stands for the dataset in decisions that no single dataset caused."""
+
+_RECHECK_S = 15.0
+_START_OVER = (Step.INTENDED, Step.DOWNLOADED, Step.TRAINED)
+
+
+@dataclass(slots=True)
+class _Due:
+    """When a campaign is to be looked at again (monotonic seconds)."""
+
+    at: float = 0.0
+
+
+class MineLoop:
+    """Everything a running mine does by itself."""
+
+    def __init__(
+        self,
+        folder: MineFolder,
+        secrets: Secrets,
+        contract: SonarContract,
+        store: Store,
+        log: ProgressLog,
+        *,
+        at_step: Callable[[Step], None] = lambda _step: None,
+    ) -> None:
+        self._folder, self._secrets = folder, secrets
+        self._contract, self._store, self._log = contract, store, log
+        self._at_step = at_step
+        self.settings = folder.settings()
+        self.ledger = folder.ledger()
+        network = self.settings.network
+        self._cursor = open_cursor(contract, self.ledger, network.from_block)
+        self._head: tuple[int, str] | None = None
+        self.views: Mapping[int, CampaignView] = {}
+        self._manifests: dict[str, CampaignManifest] = {}
+        self._due: dict[int, _Due] = {}
+        self._seen: set[tuple[int, int]] = set()
+        self._marks: tuple[object, ...] = ()
+        self._mistrust = True
+        self._worker = self._make_worker()
+        self._fold()
+
+    def close(self) -> None:
+        """Close the ledger."""
+        self.ledger.close()
+
+    def run(self, stop: Callable[[], bool], pause: Callable[[float], object] = time.sleep) -> None:
+        """Work until `stop()`; failures of chain, store and disk are waited out."""
+        silent_until = 0.0
+        while not stop():
+            try:
+                self.run_once()
+            except OpenMinedError as error:
+                now = time.monotonic()
+                if now >= silent_until:
+                    self._log.say("problem", text=str(error))
+                    silent_until = now + self.settings.loop.retry_s
+            pause(self.settings.loop.poll_interval_s)
+
+    def run_once(self) -> None:
+        """One pass: read, follow, decide, work.
+
+        Raises:
+            OpenMinedError: if chain, store or disk cannot be used; the next pass may succeed.
+        """
+        self._notice_changes()
+        self._read_chain()
+        pay_out(self.ledger, self._contract, self._secrets.wallet.address, self._log)
+        for view in list(self.views.values()):
+            due = self._due.setdefault(view.campaign, _Due())
+            if time.monotonic() >= due.at:
+                due.at = time.monotonic() + _RECHECK_S
+                self._look_after(view, due)
+
+    # --- what changed ---------------------------------------------------------------------------
+
+    def _notice_changes(self) -> None:
+        """Take up edits of mine.toml, new datasets, and the owner's answers at once."""
+        marks = (
+            _mtime(self._folder.path / "mine.toml"),
+            _mtime(self._folder.datasets),
+            *(_mtime(entry) for entry in sorted(self._folder.datasets.glob("*/dataset.json"))),
+            self.ledger.changes(),
+        )
+        if marks == self._marks:
+            return
+        self._marks = marks
+        self.settings = self._folder.settings()
+        self._worker.settings = self.settings
+        self._due.clear()
+
+    def _read_chain(self) -> None:
+        head = self._contract.head()
+        if head == self._head:
+            return
+        self._refresh()
+        self._head = head
+
+    def _refresh(self) -> Mapping[int, CampaignView]:
+        poll = poll_chain(self._cursor, self.ledger, self._secrets.wallet.address)
+        if poll.rolled_back_to is not None:
+            self._log.say("reorganised", to_block=poll.rolled_back_to)
+        if poll.events or poll.rolled_back_to is not None:
+            self._fold()
+        if poll.rolled_back_to is not None or self._mistrust:
+            self._mistrust = False
+            self._find_lost()
+        return self.views
+
+    def _fold(self) -> None:
+        before = self.views
+        self.views = fold_events(self.ledger.events(), self._secrets.wallet.address)
+        for number, view in self.views.items():
+            if before.get(number) != view:
+                self._due.pop(number, None)
+                self._reconcile(view)
+                if view.phase == Phase.OPEN and (number, view.version) not in self._seen:
+                    self._seen.add((number, view.version))
+                    self._log.say(
+                        Step.SEEN, campaign=number, version=view.version, best_ppm=view.best_ppm
+                    )
+                    self._at_step(Step.SEEN)
+
+    # --- what was sent --------------------------------------------------------------------------
+
+    def _reconcile(self, view: CampaignView) -> None:
+        """Make the ledger agree with the chain about this mine's gradients."""
+        for gradient in view.mine:
+            submission = self._find_submission(view, gradient)
+            if submission.step not in (Step.SUBMITTED, Step.OUTCOME):
+                submission = self._worker.submitted(submission, gradient.gradient, gradient.tx)
+            if gradient.status != "pending" and submission.step != Step.OUTCOME:
+                self._record_outcome(submission, gradient)
+            elif gradient.status == "pending" and submission.step == Step.OUTCOME:
+                self._worker.submitted(submission, gradient.gradient, gradient.tx)
+
+    def _find_lost(self) -> None:
+        """Doubt what the chain no longer shows, after a start and after a reorganisation."""
+        for submission in self.ledger.submissions():
+            view = self.views.get(submission.campaign)
+            if view is None or submission.step not in (Step.SUBMITTED, Step.OUTCOME):
+                continue
+            if view.with_envelope(submission.envelope or "") is None:
+                self.ledger.advance(submission.campaign, submission.version, Step.SUBMITTING)
+                self._due.pop(submission.campaign, None)
+
+    def _find_submission(self, view: CampaignView, gradient: MyGradient) -> Submission:
+        known = self.ledger.submissions(view.campaign)
+        for submission in known:
+            if submission.envelope == gradient.envelope:
+                return submission
+        for submission in known:
+            if submission.version == gradient.version:
+                return submission
+        # The ledger is older than the chain (a backup): take over what the chain knows.
+        self.ledger.claim(view.campaign, gradient.version, view.epoch, [])
+        return self.ledger.advance(
+            view.campaign,
+            gradient.version,
+            Step.SUBMITTING,
+            envelope=gradient.envelope,
+            left_mine=1,
+            bond=view.bond,
+        )
+
+    def _record_outcome(self, submission: Submission, gradient: MyGradient) -> None:
+        reason = gradient.reason
+        known = reason in Reason.__members__.values()
+        name = Reason(reason).name.lower().replace("_", "-") if known else str(reason)
+        self.ledger.advance(
+            submission.campaign,
+            submission.version,
+            Step.OUTCOME,
+            share_ppm=gradient.share_ppm,
+            payout=gradient.payout,
+            bond_returned=gradient.bond_returned,
+            reason=reason,
+            problem=f"rejected: {name}" if gradient.status == "rejected" else None,
+        )
+        self._log.say(
+            Step.OUTCOME,
+            campaign=submission.campaign,
+            version=submission.version,
+            gradient=gradient.gradient,
+            outcome=gradient.status,
+            share_ppm=gradient.share_ppm,
+            payout_wei=str(gradient.payout),
+            reason=name if gradient.status == "rejected" else "",
+        )
+        self._at_step(Step.OUTCOME)
+
+    # --- what to do -----------------------------------------------------------------------------
+
+    def _look_after(self, view: CampaignView, due: _Due) -> None:
+        open_work = [s for s in self.ledger.submissions(view.campaign) if not s.final]
+        if view.phase.final:
+            for submission in open_work:
+                if submission.step not in (Step.SUBMITTED, Step.SUBMITTING):
+                    self._worker.fail(submission, "the campaign ended first")
+            return
+        if view.phase != Phase.OPEN:
+            return
+        with self._waiting_out(view, due):
+            if open_work:
+                self._go_on(view, open_work[0], due)
+            elif self._may_begin(view):
+                self._begin(view)
+
+    def _go_on(self, view: CampaignView, submission: Submission, due: _Due) -> None:
+        if submission.step == Step.SUBMITTED:
+            return
+        if submission.step == Step.SUBMITTING:
+            due.at = 0.0
+            self._worker.bring(view, submission)
+            return
+        if not self._still_open(view):
+            self._worker.fail(submission, "the campaign closed before it was submitted")
+        elif submission.step in _START_OVER or not self._worker.outbox_has(submission):
+            if submission.version != view.version:
+                self._worker.fail(submission, f"version {view.version} came first")
+                due.at = 0.0
+                return
+            job = self._decide(view)
+            if job is None:
+                self._worker.fail(submission, "it is no longer permitted")
+            else:
+                self._work(view, lambda: self._worker.make_again(job, submission))
+        else:
+            self._work(view, lambda: self._worker.bring(view, submission))
+
+    def _may_begin(self, view: CampaignView) -> bool:
+        if not self._still_open(view):
+            return False
+        done = self.ledger.submissions(view.campaign)
+        if any(submission.version == view.version for submission in done):
+            return False
+        tail = done[-self.settings.loop.patience :]
+        fruitless = [s for s in tail if not s.share_ppm and s.reason != Reason.STALE]
+        if len(fruitless) >= self.settings.loop.patience:
+            text = f"its last {len(fruitless)} gradients earned nothing"
+            self._note(view, "refuse", "fruitless", text)
+            return False
+        return True
+
+    def _still_open(self, view: CampaignView) -> bool:
+        return (
+            view.phase == Phase.OPEN
+            and view.best_ppm < view.target_ppm
+            and self._contract.now() < view.deadline
+        )
+
+    def _begin(self, view: CampaignView) -> None:
+        job = self._decide(view)
+        if job is None:
+            return
+        state = self._contract.campaign(view.campaign)
+        if state.gradients >= view.max_gradients:
+            self._note(view, "refuse", "full", "the campaign takes no more gradients")
+            return
+        self._check_funds(view)
+        self._work(view, lambda: self._worker.begin(job))
+
+    def _check_funds(self, view: CampaignView) -> None:
+        """Find out before training whether the bond can be paid at all."""
+        from openmined.sonar import ETH, NotEnoughFunds
+
+        address = self._secrets.wallet.address
+        have = self._contract.balance(address, view.token)
+        least = view.bond + (1 if view.token == ETH else 0)
+        if have < least:
+            raise NotEnoughFunds(least, have, address, None if view.token == ETH else view.token)
+
+    def _work(self, view: CampaignView, work: Callable[[], Submission]) -> None:
+        from openmined.sonar import Reverted
+
+        try:
+            work()
+        except (CampaignUnusable, TrainingFailed, DatasetDamaged) as error:
+            self._give_up(view, str(error), "unusable")
+        except Reverted as error:
+            self._give_up(view, error.reason or str(error), "refused-by-contract")
+
+    def _give_up(self, view: CampaignView, problem: str, code: str) -> None:
+        for submission in self.ledger.submissions(view.campaign):
+            if not submission.final and submission.step != Step.SUBMITTED:
+                self._worker.fail(submission, problem)
+        self._note(view, "refuse", code, problem)
+
+    @contextmanager
+    def _waiting_out(self, view: CampaignView, due: _Due) -> Iterator[None]:
+        """Turn failures that may pass into a decision to wait, and look again later."""
+        from openmined.sonar import ChainError, TransactionError
+        from openmined.storage import StorageError
+
+        try:
+            yield
+        except (StorageError, TransactionError, ChainError, DiskFull) as error:
+            due.at = time.monotonic() + self.settings.loop.retry_s
+            code = "funds" if type(error).__name__ == "NotEnoughFunds" else "waiting"
+            self._note(view, "wait", code, str(error))
+
+    # --- decisions ------------------------------------------------------------------------------
+
+    def _decide(self, view: CampaignView) -> Job | None:
+        """Ask every dataset; return the work if at least one may serve the campaign now."""
+        try:
+            manifest = self._manifest(view)
+            check_terms(manifest, view)
+            refuse_unsupported(manifest)
+        except (CampaignUnusable, OpenMinedError) as error:
+            if not isinstance(error, CampaignUnusable):
+                raise
+            self._note(view, "refuse", "terms", str(error))
+            return None
+        datasets = list_datasets(self._folder)
+        if not datasets:
+            self._note(view, "refuse", "no-data", "the mine has no dataset")
+            return None
+        accepted = [d for d in datasets if self._ask(view, manifest, d).verdict == "accept"]
+        self._at_step(Step.DECIDED)
+        if not accepted:
+            return None
+        privacy = manifest.privacy
+        per_row = privacy is not None and privacy.level == "record"
+        return Job(
+            view=view,
+            manifest=manifest,
+            datasets=tuple(accepted),
+            cpu_share=min(self.settings.permission(d.name).cpu_share for d in accepted),
+            epsilon=(privacy.epsilon, privacy.delta) if privacy and per_row else None,
+        )
+
+    def _ask(self, view: CampaignView, manifest: CampaignManifest, dataset: Dataset) -> Decision:
+        missing = [
+            *manifest.input.missing_from(dataset.dataset_schema),
+            *manifest.output.missing_from(dataset.dataset_schema),
+        ]
+        if missing:
+            causes = (Cause(code="schema", text="; ".join(missing[:8])),)
+            decision = Decision(verdict="refuse", causes=causes)
+        else:
+            decision = decide(
+                self.settings.permission(dataset.name),
+                campaign_request(view, manifest),
+                dataset_use(self.ledger, view.campaign, dataset.name),
+                datetime.now(UTC),
+            )
+        self._record(view, dataset.name, decision)
+        return decision
+
+    def _note(self, view: CampaignView, verdict: Verdict, code: str, text: str) -> None:
+        decision = Decision(verdict=verdict, causes=(Cause(code=code, text=text[:600]),))
+        self._record(view, WHOLE_CAMPAIGN, decision)
+
+    def _record(self, view: CampaignView, dataset: str, decision: Decision) -> None:
+        if self.ledger.record_decision(view.campaign, dataset, decision):
+            self._log.say(
+                Step.DECIDED,
+                campaign=view.campaign,
+                version=view.version,
+                dataset=dataset,
+                verdict=decision.verdict,
+                reason=decision.text,
+            )
+
+    def _manifest(self, view: CampaignView) -> CampaignManifest:
+        from openmined.protocol import ManifestError
+        from openmined.storage import get_manifest
+
+        known = self._manifests.get(view.spec)
+        if known is None:
+            try:
+                known = get_manifest(self._store, bytes.fromhex(view.spec), CampaignManifest)
+            except ManifestError as error:
+                raise TermsRefused(f"its manifest cannot be used: {error}") from error
+            self._manifests[view.spec] = known
+        return known
+
+    def _make_worker(self) -> Worker:
+        return Worker(
+            self._folder,
+            self._secrets,
+            self.settings,
+            self.ledger,
+            self._contract,
+            self._store,
+            self._log,
+            refresh=self._refresh,
+            at_step=self._at_step,
+        )
+
+
+def campaign_request(view: CampaignView, manifest: CampaignManifest) -> CampaignRequest:
+    """Say what a campaign asks of a dataset."""
+    return CampaignRequest(
+        campaign=view.campaign,
+        data_scientist=view.data_scientist,
+        capsule=view.capsule,
+        token=view.token,
+        bounty_wei=view.mines_part,
+        bond_wei=view.bond,
+        fields=(*manifest.input.names, *manifest.output.names),
+        privacy=manifest.privacy,
+    )
+
+
+def dataset_use(ledger: Ledger, campaign: int, dataset: str) -> DatasetUse:
+    """Say what the ledger knows of a dataset's use by a campaign."""
+    return DatasetUse(
+        rounds=ledger.rounds(campaign, dataset),
+        epsilon_spent=ledger.epsilon_spent(dataset),
+        epsilon_paid_here=ledger.privacy_paid(dataset, campaign),
+        answer=ledger.answer(campaign, dataset),
+    )
+
+
+def _mtime(path: object) -> int:
+    try:
+        return int(path.stat().st_mtime_ns)  # type: ignore[attr-defined]
+    except OSError:
+        return 0
