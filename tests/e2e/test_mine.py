@@ -1,0 +1,58 @@
+"""A real mine process on a real chain and store, against a Capsule played by the test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from tests.unit.mine.mine_world import MineProcess, MineWorld, mine_world, rows, wait_for
+
+from openmined.sonar import Score
+from openmined.syft import (
+    accumulate_statistics,
+    apply_update,
+    encode_targets,
+    spec_from_manifest,
+)
+
+
+@pytest.fixture
+def world() -> Iterator[MineWorld]:
+    with mine_world() as made:
+        yield made
+
+
+def test_a_mine_trains_submits_and_is_paid(world: MineWorld) -> None:
+    folder, secrets = world.make_mine()
+    with MineProcess(folder.path) as mine:
+        opened = world.launch_open(weights=np.full((9, 3), 0.25))
+        (event,) = world.wait_submitted(opened.campaign)
+        assert event.miner == secrets.wallet.address
+
+        spec = spec_from_manifest(opened.manifest)
+        batch = rows(120)
+        assert spec.features is not None
+        data = (spec.features.transform(batch), encode_targets(spec, batch.column("label")))
+        wanted = apply_update(
+            np.full((9, 3), 0.25), accumulate_statistics([data]), opened.manifest.update, spec.l2
+        )
+        found = world.decrypt(opened, event)
+        worst = np.abs(found - wanted).max() / np.abs(wanted).max()
+        assert -np.log2(worst) > 9, "bits of precision"
+
+        world.score(opened, 500_000, [Score(0, 1_000_000)], weights=found)
+        # It goes on with the next version.
+        first, second = world.wait_submitted(opened.campaign, 2)
+        assert (first.version, second.version) == (1, 2)
+        world.score(opened, 900_000, [Score(1, 1_000_000)])
+        ledger = folder.ledger()
+        wait_for(lambda: all(s.final for s in ledger.submissions()))
+        output = mine.stop()
+
+    paid = [s.payout for s in ledger.submissions()]
+    part = 99 * 10**16
+    assert paid == [400_000 * part // 900_000, 400_000 * part // 900_000]
+    assert world.capsule.credit("0x" + "0" * 40, secrets.wallet.address) == sum(paid) + 2000
+    assert mine.process.returncode == 0
+    assert '"step": "submitted"' in output

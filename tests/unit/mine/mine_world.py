@@ -1,0 +1,347 @@
+"""A network around a mine: a real chain, a real store, and a Capsule played by the test."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pysequoia
+from tests.unit.sonar.chain import Anvil, wait_for
+
+from openmined.mine import (
+    MineFolder,
+    Secrets,
+    change_permission,
+    create_mine,
+    import_batches,
+)
+from openmined.protocol import (
+    BlobRef,
+    CampaignManifest,
+    GradientManifest,
+    KeysManifest,
+    LinearClassifierAlgorithm,
+    LocalSteps,
+    ModelManifest,
+    SonarRef,
+    TableSchema,
+    decode_gradient_body,
+)
+from openmined.sonar import (
+    GradientSubmitted,
+    Score,
+    SonarContract,
+    Terms,
+    connect_sonar,
+    deploy_sonar,
+    devnet_wallets,
+)
+from openmined.storage import connect_store, get_manifest, get_ref, put_manifest, put_ref
+from openmined.storage._serve import open_node
+from openmined.syft import (
+    EncryptedGradient,
+    SecretKeys,
+    choose_parameters,
+    decrypt_update,
+    encrypt_model,
+    generate_keys,
+    spec_from_manifest,
+)
+
+PASSPHRASE = "correct horse battery staple"
+ETHER = 10**18
+START_PPM, TARGET_PPM = 100_000, 900_000
+T = TypeVar("T")
+
+SCHEMA = TableSchema.model_validate(
+    {
+        "fields": [
+            {
+                "name": "pixels",
+                "type": "array",
+                "constraints": {"minLength": 8, "maxLength": 8},
+            },
+            {"name": "label", "type": "string", "constraints": {"enum": ["a", "b", "c"]}},
+        ]
+    }
+)
+
+
+def part(schema: TableSchema, *names: str) -> TableSchema:
+    return TableSchema(fields=tuple(schema.field(name) for name in names))
+
+
+def rows(count: int, seed: int = 0) -> pa.RecordBatch:
+    random = np.random.default_rng(seed)
+    labels = random.integers(0, 3, count)
+    pixels = random.normal(0, 0.3, (count, 8))
+    pixels[np.arange(count), labels] += 1.0
+    flat = pa.array(pixels.ravel())
+    return pa.RecordBatch.from_arrays(
+        [
+            pa.FixedSizeListArray.from_arrays(flat, 8),
+            pa.array(["abc"[label] for label in labels]),
+        ],
+        names=["pixels", "label"],
+    )
+
+
+@dataclass
+class Opened:
+    """What Capsule keeps of a campaign."""
+
+    campaign: int
+    manifest: CampaignManifest
+    keys: SecretKeys
+    keys_digest: bytes
+    models: dict[int, bytes] = field(default_factory=dict)
+
+
+@dataclass
+class MineWorld:
+    """Everything but the mine."""
+
+    folder: Path
+    anvil: Anvil
+    store_url: str
+    store: Any
+    data_scientist: SonarContract
+    capsule: SonarContract
+    certificate: pysequoia.Tsk
+    nonce: int = 0
+
+    @property
+    def chain(self) -> SonarRef:
+        return SonarRef(chain_id=self.capsule.chain_id, sonar=self.capsule.address)
+
+    def settings(self, **changes: Any) -> dict[str, Any]:
+        return {
+            "format": "openmined/mine@1",
+            "name": "hospital",
+            "network": {
+                "name": "devnet",
+                "chain_id": self.capsule.chain_id,
+                "rpc_url": self.anvil.url,
+                "sonar": self.capsule.address,
+                "store_url": self.store_url,
+            },
+            "loop": {"poll_interval_s": 0.05, "retry_s": 0.2},
+        } | changes
+
+    def make_mine(
+        self,
+        name: str = "mine",
+        *,
+        batch: pa.RecordBatch | None = None,
+        schema: TableSchema = SCHEMA,
+        permission: dict[str, Any] | None = None,
+        fund: int = ETHER,
+        **changes: Any,
+    ) -> tuple[MineFolder, Secrets]:
+        folder, secrets = create_mine(
+            self.folder / name, self.settings(**changes), PASSPHRASE, cost="light"
+        )
+        import_batches(
+            folder, secrets.identity, "data", schema, [rows(120) if batch is None else batch]
+        )
+        wanted = {"mode": "automatic", "fields": ["*"]} if permission is None else permission
+        change_permission(folder, "data", wanted)
+        if fund:
+            self.anvil.call("anvil_setBalance", secrets.wallet.address, hex(fund))
+        return folder, secrets
+
+    def manifest(self, **changes: Any) -> CampaignManifest:
+        store = self.store
+        values: dict[str, Any] = {
+            "title": "Three classes",
+            "input": part(SCHEMA, "pixels"),
+            "output": part(SCHEMA, "label"),
+            "features": [{"kind": "columns", "columns": ["pixels"]}],
+            "algorithm": LinearClassifierAlgorithm(l2=1e-2),
+            "update": LocalSteps(steps=20),
+            "metric": "accuracy",
+            "start_ppm": START_PPM,
+            "target_ppm": TARGET_PPM,
+            "validation": put_ref(store, b"sealed", "validation"),
+            "certificate": str(self.certificate.extract_certificate()),
+        } | changes
+        return CampaignManifest.model_validate(values)
+
+    def launch(self, manifest: CampaignManifest | None = None, **changes: Any) -> int:
+        manifest = manifest or self.manifest()
+        self.nonce += 1
+        assert self.capsule.wallet is not None
+        values: dict[str, Any] = {
+            "spec": put_manifest(self.store, manifest),
+            "capsule": self.capsule.wallet.address,
+            "bounty": ETHER,
+            "fee": ETHER // 100,
+            "bond": 1000,
+            "start_ppm": START_PPM,
+            "start_tolerance_ppm": 50_000,
+            "target_ppm": TARGET_PPM,
+            "min_improvement_ppm": 1000,
+            "deadline": self.data_scientist.now() + 3600,
+            "grace": 600,
+            "max_gradients": 100,
+            "max_batch": 16,
+        } | changes
+        return self.data_scientist.launch_campaign(self.nonce.to_bytes(32), Terms(**values))
+
+    def open(
+        self,
+        campaign: int,
+        manifest: CampaignManifest,
+        weights: np.ndarray[Any, Any] | None = None,
+        *,
+        change_keys: Callable[[KeysManifest], KeysManifest] = lambda found: found,
+        change_model: Callable[[ModelManifest], ModelManifest] = lambda found: found,
+    ) -> Opened:
+        spec = spec_from_manifest(manifest)
+        keys = generate_keys(choose_parameters(spec), spec)
+        blobs = [
+            put_ref(self.store, data, purpose)
+            for purpose, data in sorted(keys.public.to_blobs().items())
+        ]
+        published = KeysManifest(
+            chain=self.chain,
+            campaign=campaign,
+            epoch=1,
+            parameters=keys.parameters,
+            blobs=tuple(blobs),
+            certificate=str(self.certificate.extract_certificate()),
+        )
+        digest = put_manifest(self.store, change_keys(published))
+        opened = Opened(campaign, manifest, keys, digest)
+        start = np.zeros((spec.inputs, spec.outputs)) if weights is None else weights
+        model = self.publish_model(opened, 1, start, change_model)
+        self.capsule.open_campaign(campaign, digest, model, START_PPM)
+        return opened
+
+    def publish_model(
+        self,
+        opened: Opened,
+        version: int,
+        weights: np.ndarray[Any, Any],
+        change: Callable[[ModelManifest], ModelManifest] = lambda found: found,
+    ) -> bytes:
+        encrypted = encrypt_model(weights, opened.keys)
+        refs = tuple(put_ref(self.store, blob, "ciphertext") for blob in encrypted.to_blobs())
+        manifest = ModelManifest(
+            chain=self.chain,
+            campaign=opened.campaign,
+            version=version,
+            epoch=1,
+            keys=opened.keys_digest.hex(),
+            packing=encrypted.packing,
+            ciphertexts=refs,
+        )
+        opened.models[version] = put_manifest(self.store, change(manifest))
+        return opened.models[version]
+
+    def launch_open(
+        self, manifest: CampaignManifest | None = None, weights: Any = None, **changes: Any
+    ) -> Opened:
+        manifest = manifest or self.manifest()
+        return self.open(self.launch(manifest, **changes), manifest, weights)
+
+    def submitted(self, campaign: int) -> list[GradientSubmitted]:
+        found = self.capsule.events(0, campaign=campaign)
+        return [event for event in found if isinstance(event, GradientSubmitted)]
+
+    def wait_submitted(self, campaign: int, count: int = 1, deadline_s: float = 40.0) -> Any:
+        return wait_for(
+            lambda: found if len(found := self.submitted(campaign)) >= count else None, deadline_s
+        )
+
+    def open_envelope(self, event: GradientSubmitted) -> Any:
+        manifest = get_manifest(self.store, event.envelope, GradientManifest)
+        sealed = get_ref(self.store, manifest.envelope)
+        plain = pysequoia.decrypt(sealed, decryptor=self.certificate.decryptor()).bytes
+        return decode_gradient_body(plain)
+
+    def decrypt(self, opened: Opened, event: GradientSubmitted) -> np.ndarray[Any, Any]:
+        body = self.open_envelope(event)
+        gradient = EncryptedGradient.from_blobs(
+            opened.keys.packing, list(body.ciphertexts), opened.keys.parameters
+        )
+        return decrypt_update(gradient, opened.keys)
+
+    def score(
+        self, opened: Opened, accuracy_ppm: int, scores: list[Score], weights: Any = None
+    ) -> None:
+        version = self.capsule.campaign(opened.campaign).version
+        model = (
+            bytes(32)
+            if weights is None
+            else self.publish_model(opened, version + 1, np.asarray(weights))
+        )
+        self.capsule.score_batch(opened.campaign, accuracy_ppm, model, b"\x07" * 32, scores)
+
+
+@contextmanager
+def mine_world() -> Iterator[MineWorld]:
+    with tempfile.TemporaryDirectory(prefix="openmined-mine-") as name:
+        folder = Path(name)
+        os.environ["OPENMINED_HOME"] = str(folder / "home")
+        with Anvil() as anvil, open_node(folder / "store") as node:
+            wallets = devnet_wallets(3)
+            address = deploy_sonar(anvil.url, wallets[0])
+            with (
+                connect_store(node.url) as store,
+                connect_sonar(anvil.url, address, wallets[1]) as data_scientist,
+                connect_sonar(anvil.url, address, wallets[2]) as capsule,
+            ):
+                yield MineWorld(
+                    folder=folder,
+                    anvil=anvil,
+                    store_url=node.url,
+                    store=store,
+                    data_scientist=data_scientist,
+                    capsule=capsule,
+                    certificate=pysequoia.Tsk.generate("Capsule <capsule@example.org>"),
+                )
+
+
+class MineProcess:
+    """A real `openmined mine start` on a folder."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.folder = folder
+        secret = folder.parent / "passphrase"
+        secret.write_text(PASSPHRASE + "\n")
+        secret.chmod(0o600)
+        command = [sys.executable, "-m", "openmined", "mine", "start", str(folder)]
+        self.process = subprocess.Popen(
+            [*command, "--passphrase-file", str(secret), *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def stop(self) -> str:
+        self.process.send_signal(signal.SIGTERM)
+        output, _ = self.process.communicate(timeout=20)
+        return output
+
+    def __enter__(self) -> MineProcess:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+
+def blob(store: Any, ref: BlobRef) -> bytes:
+    return get_ref(store, ref)
