@@ -15,15 +15,18 @@ import csv
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
+from itertools import chain
+from typing import TypeAlias
 
 from openmined.adapters._errors import MappingError
 from openmined.adapters._limits import Limits
 from openmined.adapters._mapping import TableMapping
-from openmined.adapters._rows import Place, RowError
+from openmined.adapters._rows import Place, RowError, shown
 from openmined.adapters._source import Entry, Source
 from openmined.adapters._tabular import Records, Table, TabularAdapter, bind_tables
 from openmined.adapters._text import Line, read_text, split_lines, why_broken
+
+Cells: TypeAlias = Iterator[tuple[Place, Sequence[str]] | RowError]
 
 _DELIMITERS = ",;\t|"
 _PATTERNS = ("*.csv", "*.tsv", "*.tab")
@@ -54,51 +57,53 @@ def csv_table(source: Source, entry: Entry, mapping: TableMapping) -> Table:
     Raises:
         MappingError: if the header cannot be read or names a column twice.
     """
-    with source.open(entry) as stream:
-        first = next(_lines(stream, mapping.encoding, source.limits), None)
-    if first is None or first.text is None:
+
+    def cells() -> Cells:
+        return csv_cells(source, entry, mapping.encoding, mapping.delimiter)
+
+    first = next(cells(), None)
+    if first is None:
         raise MappingError(f"{entry.name}: no header line")
-    if reason := why_broken(first.text, mapping.encoding):
-        raise MappingError(f"{entry.name}, line 1: {reason}")
-    delimiter = mapping.delimiter or _delimiter(first.text)
-    with source.open(entry) as stream:
-        chopper = _Chopper(_lines(stream, mapping.encoding, source.limits), delimiter)
-        _, header = next(chopper.records(source.limits))
-    if isinstance(header, str):
-        raise MappingError(f"{entry.name}, line 1: {header}")
-    twice = {column for column in header if header.count(column) > 1}
+    if isinstance(first, RowError):
+        raise MappingError(str(first))
+    header = tuple(first[1])
+    twice = sorted({column for column in header if header.count(column) > 1})
     if twice:
-        raise MappingError(f"{entry.name}: two columns are named {sorted(twice)[0]!r}")
-    return Table(
-        name=entry.name,
-        columns=tuple(header),
-        records=lambda: _records(source, entry, mapping.encoding, delimiter),
-    )
+        raise MappingError(f"{entry.name}: two columns are named {shown(twice[0])}")
+    return Table(entry.name, header, lambda: _records(cells(), header))
 
 
-def _lines(stream: BinaryIO, encoding: str, limits: Limits) -> Iterator[Line]:
-    return split_lines(read_text(stream, encoding), limits.record_chars)
-
-
-def _delimiter(header: str) -> str:
-    return max(_DELIMITERS, key=header.count)
-
-
-def _records(source: Source, entry: Entry, encoding: str, delimiter: str) -> Records:
+def csv_cells(
+    source: Source, entry: Entry, encoding: str = "utf-8", delimiter: str | None = None
+) -> Cells:
+    """Yield the cells of every record, the header first; the delimiter is found when None."""
     with source.open(entry) as stream:
-        found = _Chopper(_lines(stream, encoding, source.limits), delimiter).records(source.limits)
-        _, header = next(found)
-        for line, cells in found:
+        lines = split_lines(read_text(stream, encoding), source.limits.record_chars)
+        first = next(lines, None)
+        if first is None:
+            return
+        delimiter = delimiter or max(_DELIMITERS, key=(first.text or ",").count)
+        chopper = _Chopper(chain([first], lines), delimiter)
+        for line, cells in chopper.records(source.limits):
             place = Place(entry.name, line)
             if isinstance(cells, str):
                 yield RowError(place, cells)
-            elif len(cells) != len(header):
-                yield RowError(place, f"{len(cells)} cells under {len(header)} columns")
             elif reason := why_broken(delimiter.join(cells), encoding):
                 yield RowError(place, reason)
             else:
-                values = (cell or None for cell in cells)
-                yield place, dict(zip(header, values, strict=True))
+                yield place, cells
+
+
+def _records(found: Cells, header: Sequence[str]) -> Records:
+    next(found)
+    for item in found:
+        if isinstance(item, RowError):
+            yield item
+        elif len(item[1]) != len(header):
+            yield RowError(item[0], f"{len(item[1])} cells under {len(header)} columns")
+        else:
+            values = (cell or None for cell in item[1])
+            yield item[0], dict(zip(header, values, strict=True))
 
 
 class _Chopper:

@@ -14,23 +14,39 @@ from functools import cache
 from importlib import metadata
 
 from openmined.adapters._adapter import Adapter, AdapterFactory
+from openmined.adapters._apple import AppleHealth, AppleWorkouts
 from openmined.adapters._csv import CSVFiles
 from openmined.adapters._errors import PluginBroken, UnknownAdapter
+from openmined.adapters._fitbit import Fitbit, FitbitWorkouts
+from openmined.adapters._google import ChromeHistory, GoogleActivity, YouTubeHistory
 from openmined.adapters._idx import IDXFiles
 from openmined.adapters._images import ImageFiles
 from openmined.adapters._jsonl import JSONFiles
 from openmined.adapters._parquet import ParquetFiles
 from openmined.adapters._rows import shown
+from openmined.adapters._spotify import Spotify
+from openmined.adapters._sql import SQLiteFiles
+from openmined.adapters._strava import Strava
 from openmined.adapters._x import XArchive
 
 GROUP = "openmined.adapters"
 _BUILT_IN: tuple[type[Adapter | AdapterFactory], ...] = (
+    AppleHealth,
+    AppleWorkouts,
     CSVFiles,
+    ChromeHistory,
+    Fitbit,
+    FitbitWorkouts,
+    GoogleActivity,
     IDXFiles,
     ImageFiles,
     JSONFiles,
     ParquetFiles,
+    SQLiteFiles,
+    Spotify,
+    Strava,
     XArchive,
+    YouTubeHistory,
 )
 
 

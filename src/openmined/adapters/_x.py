@@ -23,12 +23,13 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from openmined.adapters._json import json_elements
-from openmined.adapters._rows import Place, Row, RowError, Rows, shown
+from openmined.adapters._records import rows_from
+from openmined.adapters._rows import Rows
 from openmined.adapters._schemas import published_schema
 from openmined.adapters._source import Source
 from openmined.adapters._text import read_text
@@ -55,8 +56,12 @@ class XArchive:
 
     name: str = "x"
     title: str = "X (Twitter) archive"
-    schema: TableSchema = field(default_factory=lambda: published_schema("openmined/tweets@1"))
     identity: tuple[str, ...] = ("id",)
+
+    @property
+    def schema(self) -> TableSchema:
+        """The published schema of the rows."""
+        return published_schema("openmined/tweets@1")
 
     def detect(self, source: Source) -> float:
         """Sure when a file of the right name begins with the archive's own assignment."""
@@ -67,21 +72,12 @@ class XArchive:
         """Yield a row for every tweet of every part, deleted tweets where their file stands."""
         for entry in source.find(*_FILES):
             with source.open(entry) as stream:
-                for item in json_elements(read_text(stream), entry.name, source.limits):
-                    yield item if isinstance(item, RowError) else _row(*item)
+                found = json_elements(read_text(stream), entry.name, source.limits)
+                yield from rows_from(found, _values)
 
 
-def _row(place: Place, element: Any) -> Row | RowError:
-    tweet = element.get("tweet", element) if isinstance(element, dict) else None
-    if not isinstance(tweet, dict):
-        return RowError(place, f"no tweet: {shown(element)}")
-    try:
-        return Row(_values(tweet), place)
-    except (ValueError, KeyError, TypeError) as error:
-        return RowError(place, f"a tweet that cannot be read: {shown(str(error))}")
-
-
-def _values(tweet: Mapping[str, Any]) -> dict[str, Any]:
+def _values(element: Mapping[str, Any]) -> dict[str, Any]:
+    tweet = element.get("tweet", element)
     text = html.unescape(tweet["full_text"] if "full_text" in tweet else tweet["text"])
     trailing = _TRAILING.search(text)
     deleted = tweet.get("deleted_at")
