@@ -48,7 +48,7 @@ from openmined.syft._specs import (
 )
 from openmined.syft._states import EncryptedGradient, EncryptedModel, encrypt_model
 from openmined.syft._statistics import Statistics, accumulate_statistics
-from openmined.syft._updates import apply_update, compute_update, decrypt_update
+from openmined.syft._updates import UpdateCache, apply_update, compute_update, decrypt_update
 
 __all__ = [
     "CiphertextError",
@@ -76,6 +76,7 @@ __all__ = [
     "SpecError",
     "Statistics",
     "SyftError",
+    "UpdateCache",
     "accumulate_statistics",
     "apply_update",
     "array_features",

@@ -18,7 +18,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from openmined.protocol import CKKSParameters, InterleavedPacking, MLPPacking, Packing
 from openmined.syft._errors import CiphertextError, ParameterError
-from openmined.syft._parameters import choose_packing, norm_bound, required_norm
+from openmined.syft._parameters import choose_packing, required_norm
+from openmined.syft._scales import norm_bound
 from openmined.syft._seal import (
     KEY_ID_BYTES,
     Kind,

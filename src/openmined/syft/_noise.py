@@ -29,6 +29,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from openmined.syft._scales import matrix_scale_bits
+
 if TYPE_CHECKING:
     from openmined.protocol import CKKSParameters, InterleavedPacking
 
@@ -55,8 +57,9 @@ def error_bound(parameters: CKKSParameters, packing: InterleavedPacking, norm: f
     switch = key_switch_variance(degree, tuple(data), special)
     baby, dimension = packing.giant_step, packing.dimension
     before = np.sqrt(degree * (FRESH_VARIANCE + (baby - 1) * switch))
-    after = np.sqrt(degree * (dimension / baby) * switch)
-    scaled = norm * 2.0**parameters.data_scale_bits
+    between = 2.0 ** (matrix_scale_bits(parameters) - parameters.data_scale_bits) * max(1.0, norm)
+    after = between * np.sqrt(degree * (dimension / baby + baby) * switch)
+    scaled = norm * 2.0 ** matrix_scale_bits(parameters)
     columns = np.sqrt(packing.columns_per_ciphertext)
     matrix_part = scaled * columns * (np.sqrt(dimension) + _TAIL) * before
     switch_part = (np.sqrt(degree / 2) + _TAIL) * after

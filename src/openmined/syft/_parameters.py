@@ -1,61 +1,35 @@
 """CKKS parameters and packing for a learning task, by a cost model (DESIGN 6.4).
 
-An update is one product M W of a plaintext matrix with encrypted weights, at depth one. Let
-
-    w, d      bits of the weights' and the data's scale; the product has scale 2^(w+d)
-    q         bits of the data primes together
-    room      q - w - d: bits above the scale, for |M|_F |W| and a margin
-
-The *public* bounds follow from the parameters alone, so that the mine and the key holder agree:
-each column of W is at most 2^7 long, and |M|_F at most `norm_bound` = 2^(room - 11). Two of the
-eleven bits are for primes below their nominal size and the sign, one for the plaintext B, and one
-for two real columns in one complex slot.
+An update is one product M W of a plaintext matrix with encrypted weights. The cheapest plan is
+sought over ring degrees and numbers of primes; each prime split is the smallest that has the room
+the task needs (see `_scales`) and the precision aimed at, after the noise that protects updates.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 
 from openmined.protocol import CKKSParameters, InterleavedPacking, LocalSteps
 from openmined.syft._errors import ParameterError
 from openmined.syft._noise import flood_deviation, rounding_deviation
+from openmined.syft._scales import RESERVED_BITS, norm_bound, product_scale_bits
 
 if TYPE_CHECKING:
     from openmined.syft._specs import LearningSpec, LinearSpec
 
-WEIGHT_BOUND_BITS = 7
-_RESERVED_BITS = WEIGHT_BOUND_BITS + 4
 _MAX_BITS = {4096: 109, 8192: 218, 16384: 438, 32768: 881}
 
 TARGET_BITS = 15.0
 """Precision aimed at, relative to the expected largest entry; tests hold 12."""
 
-_DATA_SCALE_BITS = 30
+_DATA_SCALE_BITS = {1: 30, 2: 28}  # by the number of multiplications in a row
+_SPECIAL_BITS = 60
+_Degree = Literal[4096, 8192, 16384, 32768]
 _SECONDS_PER_BYTE = 1e-7  # a line of 80 Mbit/s, to weigh downloads against computing
-
-
-def norm_bound(parameters: CKKSParameters) -> float:
-    """Return the public bound on the Frobenius norm of the plaintext matrix."""
-    return float(2.0 ** (_room_bits(parameters) - _RESERVED_BITS))
-
-
-def weight_bound() -> float:
-    """Return the public bound on the length of a column of weights."""
-    return float(2.0**WEIGHT_BOUND_BITS)
-
-
-def value_bound(parameters: CKKSParameters) -> float:
-    """Return the largest magnitude that an update can carry."""
-    return float(2.0 ** (_room_bits(parameters) - 2))
-
-
-def _room_bits(parameters: CKKSParameters) -> int:
-    data_bits = sum(parameters.coeff_modulus_bits[:-1])
-    return data_bits - parameters.weight_scale_bits - parameters.data_scale_bits
 
 
 def required_norm(spec: LinearSpec) -> float:
@@ -95,8 +69,14 @@ class Plan:
         return self.seconds + moved * _SECONDS_PER_BYTE
 
 
-def choose_parameters(spec: LearningSpec) -> CKKSParameters:
+def choose_parameters(spec: LearningSpec, few_rows: bool = False) -> CKKSParameters:
     """Choose the cheapest CKKS parameters for a task, at 128 bits of security.
+
+    Args:
+        spec: the task.
+        few_rows: leave room for a second plaintext multiplication, so that mines with fewer rows
+            than a quarter of the features use the cheaper two-product form. Above about a
+            thousand features this takes a larger ring.
 
     Raises:
         ParameterError: if no parameter set has the room and precision that the task needs.
@@ -107,27 +87,29 @@ def choose_parameters(spec: LearningSpec) -> CKKSParameters:
         from openmined.syft._mlp import choose_mlp_parameters
 
         return choose_mlp_parameters(spec)
-    return plan_parameters(spec).parameters
+    return plan_parameters(spec, few_rows).parameters
 
 
-def plan_parameters(spec: LinearSpec) -> Plan:
+def plan_parameters(spec: LinearSpec, few_rows: bool = False) -> Plan:
     """Return the cheapest plan for a linear task; see `choose_parameters`."""
     return _plan(
         spec.inputs,
         spec.outputs,
         _ceil_log2(required_norm(spec)),
         int(np.floor(np.log2(expected_entry(spec)))),
+        2 if few_rows else 1,
     )
 
 
 @lru_cache(maxsize=64)
-def _plan(rows: int, columns: int, norm_bits: int, entry_bits: int) -> Plan:
+def _plan(rows: int, columns: int, norm_bits: int, entry_bits: int, products: int) -> Plan:
+    task = _Task(rows, columns, norm_bits, entry_bits, products)
     plans = [
         plan
         for degree in (8192, 16384, 32768)
         if next_power_of_two(rows) <= degree // 2
         for primes in range(2, 7)
-        if (plan := _try_plan(rows, columns, norm_bits, entry_bits, degree, primes)) is not None
+        if (plan := _try_plan(task, degree, primes)) is not None
     ]
     if not plans:
         raise ParameterError(
@@ -137,24 +119,30 @@ def _plan(rows: int, columns: int, norm_bits: int, entry_bits: int) -> Plan:
     return min(plans, key=lambda plan: plan.cost)
 
 
-def _try_plan(
-    rows: int, columns: int, norm_bits: int, entry_bits: int, degree: int, primes: int
-) -> Plan | None:
+@dataclass(frozen=True)
+class _Task:
+    rows: int
+    columns: int
+    norm_bits: int
+    entry_bits: int
+    products: int
+
+
+def _try_plan(task: _Task, degree: int, primes: int) -> Plan | None:
     """Find the smallest weight scale that reaches the target on `primes` data primes."""
-    special = 60
-    limit = min(60 * primes, _MAX_BITS[degree] - special)
-    room = norm_bits + _RESERVED_BITS
-    for weight_bits in range(40, min(100, limit - _DATA_SCALE_BITS - room) + 1):
-        total = weight_bits + _DATA_SCALE_BITS + room
+    limit = min(60 * primes, _MAX_BITS[degree] - _SPECIAL_BITS)
+    fixed = task.products * _DATA_SCALE_BITS[task.products] + task.norm_bits + RESERVED_BITS
+    for weight_bits in range(40, min(100, limit - fixed) + 1):
+        total = weight_bits + fixed
         for first in range(max(30, total - 60 * (primes - 1)), min(60, total - 30 * (primes - 1))):
             parameters = CKKSParameters(
-                poly_modulus_degree=degree,
-                coeff_modulus_bits=(*_split(total, first, primes), special),
+                poly_modulus_degree=cast("_Degree", degree),
+                coeff_modulus_bits=(*_split(total, first, primes), _SPECIAL_BITS),
                 weight_scale_bits=weight_bits,
-                data_scale_bits=_DATA_SCALE_BITS,
+                data_scale_bits=_DATA_SCALE_BITS[task.products],
             )
-            packing = choose_packing(parameters, rows, columns)
-            if expected_bits(parameters, packing, 2.0**entry_bits) >= TARGET_BITS:
+            packing = choose_packing(parameters, task.rows, task.columns)
+            if expected_bits(parameters, packing, 2.0**task.entry_bits) >= TARGET_BITS:
                 return _cost(parameters, packing)
     return None
 
@@ -170,7 +158,7 @@ def expected_bits(parameters: CKKSParameters, packing: InterleavedPacking, entry
 
     The flooding noise is Gaussian; its largest value among 10^4 is four deviations.
     """
-    scale = 2.0 ** (parameters.weight_scale_bits + parameters.data_scale_bits)
+    scale = 2.0 ** product_scale_bits(parameters)
     dropped = 2.0 ** sum(parameters.coeff_modulus_bits[1:-1])
     flood = flood_deviation(parameters, packing, norm_bound(parameters)) / scale
     rounding = rounding_deviation(parameters.poly_modulus_degree) * dropped / scale

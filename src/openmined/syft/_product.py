@@ -9,7 +9,11 @@ With D rows, b = `giant_step`, and rot_s the rotation down by s rows,
 (Halevi and Shoup, CRYPTO 2014, section 4.3; baby-step giant-step: CRYPTO 2018). The outer sum is
 taken by Horner's rule, acc <- rot_b(acc) + inner_j from the last block to the first, and rot_i by
 chaining rot_1: two Galois keys. Operations for c ciphertexts: D encodings, c D plaintext
-multiplications, c (b - 1 + D/b - 1) rotations. One level.
+multiplications, c (b - 1 + D/b - 1) rotations.
+
+A matrix with R rows or C columns below D (powers of two) has min(R, C) diagonals only, with the
+indices above taken modulo R and C: a tall one reads a vector that repeats every C rows, a wide one
+leaves D/R partial sums to be added (see `_low_rank`).
 
 The encoding of u is randomised: noise of standard deviation 1.5 per coefficient before rounding
 makes the rounding error independent of M (to about 2^-64, the decay of a Gaussian's Fourier
@@ -18,6 +22,8 @@ transform at the first nonzero frequency), so that slots without weights carry n
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +31,8 @@ import tenseal.sealapi as seal
 from numpy.typing import NDArray
 
 from openmined.syft._randomness import dither
-from openmined.syft._seal import make_context
+from openmined.syft._seal import load, make_context, save
+from openmined.syft._workers import run_forked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,95 +40,169 @@ if TYPE_CHECKING:
     from openmined.protocol import CKKSParameters, InterleavedPacking
 
 Floats = NDArray[np.float64]
-Progress = "Callable[[int, int], None]"
 
 _DITHER_COEFFICIENTS = 1.5
 
 
-def encode_block(
-    matrix: Floats, block: int, parameters: CKKSParameters, packing: InterleavedPacking
-) -> list[Any]:
-    """Encode u_{j,0} ... u_{j,b-1} for giant step j = `block`; `matrix` is (D, D)."""
-    context = make_context(parameters)
-    encoder = seal.CKKSEncoder(context)
-    scale = 2.0**parameters.data_scale_bits
-    plains = []
-    for values in _block_slots(matrix, block, parameters, packing):
-        plain = seal.Plaintext()
-        encoder.encode(values.tolist(), scale, plain)
-        plains.append(plain)
-    return plains
+@dataclass(frozen=True, eq=False)
+class PlainMatrix:
+    """A padded plaintext matrix with its scale; its diagonals encoded, or encoded when needed.
+
+    Attributes:
+        values: (R, C), powers of two at most the packing's dimension.
+        scale_bits: of the encoding.
+        parameters: the CKKS parameters.
+        packing: the layout of the ciphertexts it multiplies.
+        blocks: encoded diagonals by giant step. They are a third of a product's time and do not
+            depend on the weights, so they may be kept across rounds: R or C x degree x data
+            primes x 8 bytes.
+    """
+
+    values: Floats
+    scale_bits: int
+    parameters: CKKSParameters
+    packing: InterleavedPacking
+    blocks: tuple[tuple[Any, ...], ...] = ()
+
+    @property
+    def count(self) -> int:
+        """Giant steps."""
+        return max(1, int(min(self.values.shape)) // self.packing.giant_step)
+
+    def plains(self, block: int) -> Sequence[Any]:
+        """Return u_{j,0} ... u_{j,b-1} for giant step j = `block`."""
+        return self.blocks[block] if self.blocks else self._encode(block)
+
+    def encoded(self) -> PlainMatrix:
+        """Return the same with every diagonal encoded."""
+        blocks = tuple(tuple(self._encode(block)) for block in range(self.count))
+        return PlainMatrix(self.values, self.scale_bits, self.parameters, self.packing, blocks)
+
+    def _encode(self, block: int) -> list[Any]:
+        encoder = seal.CKKSEncoder(make_context(self.parameters))
+        plains = []
+        for values in self.block_slots(block):
+            plain = seal.Plaintext()
+            encoder.encode(values.tolist(), 2.0**self.scale_bits, plain)
+            plains.append(plain)
+        return plains
+
+    def block_slots(self, block: int) -> Floats:
+        """Return the slots of a block's diagonals with their dither, (baby steps, slots)."""
+        baby = self.packing.giant_step
+        height, width = self.values.shape
+        row = np.arange(self.packing.dimension)
+        diagonals = self.values[
+            (row - block * baby)[None, :] % height,
+            (row[None, :] + np.arange(baby)[:, None]) % width,
+        ]
+        slots = np.repeat(diagonals, self.packing.columns_per_ciphertext, axis=1)
+        # Real slots v of variance s^2 have coefficients of variance s^2 / N.
+        spread = _DITHER_COEFFICIENTS * np.sqrt(self.parameters.poly_modulus_degree)
+        slots += dither(slots.shape) * (spread / 2.0**self.scale_bits)
+        return slots
 
 
-def _block_slots(
-    matrix: Floats, block: int, parameters: CKKSParameters, packing: InterleavedPacking
-) -> Floats:
-    dimension, baby = packing.dimension, packing.giant_step
-    row = np.arange(dimension)
-    diagonals = matrix[
-        (row - block * baby)[None, :] % dimension,
-        (row[None, :] + np.arange(baby)[:, None]) % dimension,
-    ]
-    slots = np.repeat(diagonals, packing.columns_per_ciphertext, axis=1)
-    # Real slots v of variance s^2 have coefficients of variance s^2 / N.
-    spread = _DITHER_COEFFICIENTS * np.sqrt(parameters.poly_modulus_degree)
-    slots += dither(slots.shape) * (spread / 2.0**parameters.data_scale_bits)
-    return slots
+def pad_matrix(matrix: Floats, height: int, width: int) -> Floats:
+    """Pad a matrix with zeros to (height, width)."""
+    padded = np.zeros((height, width))
+    padded[: matrix.shape[0], : matrix.shape[1]] = matrix
+    return padded
+
+
+@dataclass(frozen=True, eq=False)
+class Ring:
+    """What rotating and adding needs: an evaluator, the rotation keys, the layout."""
+
+    parameters: CKKSParameters
+    packing: InterleavedPacking
+    galois_keys: Any
+
+    @property
+    def evaluator(self) -> Any:
+        """SEAL's evaluator."""
+        return seal.Evaluator(make_context(self.parameters))
+
+    def rotate_giant(self, ciphertext: Any, count: int) -> None:
+        """Rotate in place by `count` giant steps, chained: there is one key for them."""
+        step = self.packing.columns_per_ciphertext * self.packing.giant_step
+        evaluator = self.evaluator
+        for _ in range(count):
+            evaluator.rotate_vector_inplace(ciphertext, step, self.galois_keys)
+
+    def baby_steps(self, ciphertext: Any) -> list[Any]:
+        """Return the ciphertext rotated by 0 ... b - 1 rows."""
+        evaluator = self.evaluator
+        shifts = [ciphertext]
+        for _ in range(self.packing.giant_step - 1):
+            turned = seal.Ciphertext()
+            row = self.packing.columns_per_ciphertext
+            evaluator.rotate_vector(shifts[-1], row, self.galois_keys, turned)
+            shifts.append(turned)
+        return shifts
 
 
 def multiply_matrix(
-    matrix: Floats,
+    matrix: PlainMatrix,
     ciphertexts: Sequence[Any],
     galois_keys: Any,
-    parameters: CKKSParameters,
-    packing: InterleavedPacking,
-    progress: Callable[[int, int], None] | None = None,
-    blocks: Sequence[Sequence[Any]] | None = None,
+    tick: Callable[[], None],
+    processes: int = 1,
 ) -> list[Any]:
     """Multiply a plaintext matrix with encrypted columns; see the module.
 
     Args:
-        matrix: (rows, rows) real numbers.
+        matrix: what to multiply with.
         ciphertexts: the packed columns.
         galois_keys: for `rotation_steps(packing)`; not needed for one row.
-        parameters: the CKKS parameters.
-        packing: the layout.
-        progress: called with (giant steps done, giant steps in all).
-        blocks: encoded diagonals from `encode_block`, to be used again.
+        tick: called after each giant step.
+        processes: forked processes that share the giant steps.
     """
-    padded = np.zeros((packing.dimension, packing.dimension))
-    padded[: len(matrix), : len(matrix)] = matrix
-    evaluator = seal.Evaluator(make_context(parameters))
-    shifts = [_baby_steps(evaluator, item, galois_keys, packing) for item in ciphertexts]
-    step = packing.columns_per_ciphertext * packing.giant_step
-    count = packing.dimension // packing.giant_step
+    ring = Ring(matrix.parameters, matrix.packing, galois_keys)
+    shifts = [ring.baby_steps(item) for item in ciphertexts]
+    workers = min(processes, matrix.count)
+    if workers <= 1:
+        return _sum_blocks(ring, matrix, shifts, range(matrix.count), tick)
+    edges = [worker * matrix.count // workers for worker in range(workers + 1)]
+    ranges = [range(first, last) for first, last in pairwise(edges)]
+    works = [_make_work(ring, matrix, shifts, blocks) for blocks in ranges]
     sums: list[Any] = []
-    for done, block in enumerate(reversed(range(count)), start=1):
-        plains = (
-            blocks[block]
-            if blocks is not None
-            else encode_block(padded, block, parameters, packing)
-        )
-        inner = [_inner_product(evaluator, shift, plains) for shift in shifts]
-        if sums:
-            for total, item in zip(inner, sums, strict=True):
-                evaluator.rotate_vector_inplace(item, step, galois_keys)
-                evaluator.add_inplace(total, item)
-        sums = inner
-        if progress is not None:
-            progress(done, count)
+    for blocks, saved in zip(reversed(ranges), reversed(run_forked(works, tick)), strict=True):
+        partial = [load(seal.Ciphertext(), ring.parameters, item, "result") for item in saved]
+        sums = _join(ring, partial, sums, len(blocks))
     return sums
 
 
-def _baby_steps(
-    evaluator: Any, ciphertext: Any, galois_keys: Any, packing: InterleavedPacking
+def _make_work(
+    ring: Ring, matrix: PlainMatrix, shifts: Sequence[Sequence[Any]], blocks: range
+) -> Callable[[Callable[[], None]], list[bytes]]:
+    return lambda tick: [save(item) for item in _sum_blocks(ring, matrix, shifts, blocks, tick)]
+
+
+def _sum_blocks(
+    ring: Ring,
+    matrix: PlainMatrix,
+    shifts: Sequence[Sequence[Any]],
+    blocks: range,
+    tick: Callable[[], None],
 ) -> list[Any]:
-    shifts = [ciphertext]
-    for _ in range(packing.giant_step - 1):
-        turned = seal.Ciphertext()
-        evaluator.rotate_vector(shifts[-1], packing.columns_per_ciphertext, galois_keys, turned)
-        shifts.append(turned)
-    return shifts
+    """Return sum_j rot_{(j - first) b}(inner_j) over consecutive blocks, by Horner's rule."""
+    evaluator = ring.evaluator
+    sums: list[Any] = []
+    for block in reversed(blocks):
+        plains = matrix.plains(block)
+        inner = [_inner_product(evaluator, shift, plains) for shift in shifts]
+        sums = _join(ring, inner, sums, 1)
+        tick()
+    return sums
+
+
+def _join(ring: Ring, low: list[Any], high: list[Any], blocks: int) -> list[Any]:
+    """Return low + rot_{blocks b}(high); the first time there is no high part."""
+    for total, item in zip(low, high or [], strict=bool(high)):
+        ring.rotate_giant(item, blocks)
+        ring.evaluator.add_inplace(total, item)
+    return low
 
 
 def _inner_product(evaluator: Any, ciphertexts: Sequence[Any], plains: Sequence[Any]) -> Any:

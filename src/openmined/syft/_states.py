@@ -13,7 +13,8 @@ from openmined.protocol import CKKSParameters, InterleavedPacking, MLPPacking
 from openmined.syft._columns import require_finite
 from openmined.syft._errors import CiphertextError, DataError, RangeError
 from openmined.syft._packing import pack_columns
-from openmined.syft._parameters import ciphertexts_needed, weight_bound
+from openmined.syft._parameters import ciphertexts_needed
+from openmined.syft._scales import product_scale_bits, weight_bound
 from openmined.syft._seal import Kind, check_key_id, frame, load, make_context, save, unframe
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class EncryptedGradient(_Encrypted):
 
 def update_scale(parameters: CKKSParameters) -> float:
     """Return the scale of an update after its last rescale, as SEAL computes it."""
-    scale = 2.0 ** (parameters.weight_scale_bits + parameters.data_scale_bits)
+    scale = 2.0 ** product_scale_bits(parameters)
     moduli = make_context(parameters).first_context_data().parms().coeff_modulus()
     for modulus in reversed(moduli[1:]):
         scale /= float(modulus.value())

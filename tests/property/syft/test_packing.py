@@ -4,9 +4,14 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openmined.protocol import InterleavedPacking
+from openmined.protocol import CKKSParameters, InterleavedPacking
 from openmined.syft._packing import pack_columns, unpack_columns, unused_slots
 from openmined.syft._parameters import ciphertexts_needed, next_power_of_two
+from openmined.syft._product import PlainMatrix, pad_matrix
+
+PARAMETERS = CKKSParameters(
+    poly_modulus_degree=4096, coeff_modulus_bits=(40, 40), weight_scale_bits=30, data_scale_bits=60
+)
 
 
 @st.composite
@@ -36,34 +41,47 @@ def test_unpacking_undoes_packing(packing, seed):
 @settings(max_examples=60, deadline=None)
 def test_baby_and_giant_steps_multiply(packing, seed):
     """The product's formula on plain slots, with np.roll for rotations."""
-    from openmined.protocol import CKKSParameters
-    from openmined.syft._product import _block_slots
-
     generator = np.random.default_rng(seed)
-    matrix = np.zeros((packing.dimension, packing.dimension))
-    matrix[: packing.rows, : packing.rows] = generator.standard_normal((packing.rows,) * 2)
+    M = generator.standard_normal((packing.rows, packing.rows))
     weights = generator.standard_normal((packing.rows, packing.columns))
-    parameters = CKKSParameters(
-        poly_modulus_degree=4096,
-        coeff_modulus_bits=(40, 40),
-        weight_scale_bits=30,
-        data_scale_bits=60,
-    )
-    row, products = packing.columns_per_ciphertext, []
+    padded = pad_matrix(M, packing.dimension, packing.dimension)
+    products = [roll_product(padded, slots, packing) for slots in pack_columns(weights, packing)]
+    np.testing.assert_allclose(unpack_columns(products, packing), M @ weights, atol=1e-9)
+
+
+@given(packing=packings(), seed=st.integers(0, 2**32 - 1), data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_wide_then_tall_matrices_multiply(packing, seed, data):
+    """The two-product form on plain slots: R diagonals, partial sums added, R diagonals."""
+    sizes = [
+        1 << power for power in range(10) if packing.giant_step <= 1 << power <= packing.dimension
+    ]
+    rank = data.draw(st.sampled_from(sizes))
+    generator = np.random.default_rng(seed)
+    V = generator.standard_normal((rank, packing.rows))
+    U = generator.standard_normal((packing.rows, rank))
+    weights = generator.standard_normal((packing.rows, packing.columns))
+    products = []
     for slots in pack_columns(weights, packing):
-        total = np.zeros_like(slots)
-        for block in reversed(range(packing.dimension // packing.giant_step)):
-            inner = sum(
-                diagonal * np.roll(slots, -baby * row)
-                for baby, diagonal in enumerate(_block_slots(matrix, block, parameters, packing))
-            )
-            total = np.roll(total, -packing.giant_step * row) + inner
-        products.append(total)
-    np.testing.assert_allclose(
-        unpack_columns(products, packing),
-        matrix[: packing.rows, : packing.rows] @ weights,
-        atol=1e-9,
-    )
+        thin = roll_product(pad_matrix(V, rank, packing.dimension), slots, packing)
+        period = rank
+        while period < packing.dimension:
+            thin = thin + np.roll(thin, -period * packing.columns_per_ciphertext)
+            period *= 2
+        products.append(roll_product(pad_matrix(U, packing.dimension, rank), thin, packing))
+    np.testing.assert_allclose(unpack_columns(products, packing), U @ V @ weights, atol=1e-9)
+
+
+def roll_product(padded, slots, packing):
+    matrix = PlainMatrix(padded, 60, PARAMETERS, packing)
+    row, total = packing.columns_per_ciphertext, np.zeros_like(slots)
+    for block in reversed(range(matrix.count)):
+        inner = sum(
+            diagonal * np.roll(slots, -baby * row)
+            for baby, diagonal in enumerate(matrix.block_slots(block))
+        )
+        total = np.roll(total, -packing.giant_step * row) + inner
+    return total
 
 
 @given(packing=packings())

@@ -10,10 +10,10 @@ from openmined.syft._parameters import (
     choose_packing,
     expected_bits,
     expected_entry,
-    norm_bound,
     plan_parameters,
     required_norm,
 )
+from openmined.syft._scales import multiplications, norm_bound, room_bits
 from openmined.syft._seal import make_context
 
 SHAPES = [(1, 1), (11, 1), (64, 10), (785, 10), (1024, 2), (2048, 100), (4096, 3)]
@@ -44,6 +44,19 @@ def test_small_radius_costs_fewer_bits():
     wide = choose_parameters(LinearRegression(inputs=512, radius=45.0))
     narrow = choose_parameters(LinearRegression(inputs=512, radius=1.5))
     assert sum(narrow.coeff_modulus_bits) < sum(wide.coeff_modulus_bits)
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), SHAPES)
+def test_room_for_a_second_multiplication(inputs, outputs):
+    spec = LinearRegression(inputs=inputs, outputs=outputs)
+    one, two = plan_parameters(spec), plan_parameters(spec, few_rows=True)
+    assert multiplications(one.parameters) == 1
+    assert multiplications(two.parameters) == 2
+    assert norm_bound(two.parameters) >= required_norm(spec)
+    assert abs(room_bits(one.parameters) - room_bits(two.parameters)) <= 2
+    if inputs <= 1024:
+        assert two.parameters.poly_modulus_degree == one.parameters.poly_modulus_degree
+        assert two.bytes_update <= 1.3 * one.bytes_update
 
 
 def test_impossible_norms_are_refused():

@@ -7,9 +7,9 @@ from openmined.protocol import PlainGradient
 from openmined.syft import Statistics, compute_update, encrypt_model
 from openmined.syft._noise import error_bound, flood_deviation
 from openmined.syft._packing import pack_columns, unused_slots
-from openmined.syft._parameters import norm_bound
-from openmined.syft._product import multiply_matrix
+from openmined.syft._product import PlainMatrix, multiply_matrix, pad_matrix
 from openmined.syft._randomness import complex_gaussian, dither, gaussian, uniform
+from openmined.syft._scales import norm_bound
 from openmined.syft._seal import make_context
 from openmined.syft._states import update_scale
 from openmined.syft._updates import affine_map, decrypt_slots
@@ -19,9 +19,9 @@ def test_bound_covers_the_error_it_hides(keys, statistics, classifier, weights):
     """The unprotected product's error stays below the public bound, but not by much."""
     M, _ = affine_map(statistics, PlainGradient(), classifier.l2)
     model = encrypt_model(weights, keys)
-    products = multiply_matrix(
-        M, model.ciphertexts, keys.public.galois_keys, keys.parameters, keys.packing
-    )
+    padded = pad_matrix(M, 16, 16)
+    matrix = PlainMatrix(padded, keys.parameters.data_scale_bits, keys.parameters, keys.packing)
+    products = multiply_matrix(matrix, model.ciphertexts, keys.public.galois_keys, lambda: None)
     exact = pack_columns(M @ weights, keys.packing)[0]
     used = pack_columns(np.ones_like(weights), keys.packing)[0] != 0
     error = (decrypt_slots(products[0], keys) - exact)[used] * products[0].scale

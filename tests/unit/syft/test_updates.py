@@ -1,5 +1,8 @@
 """Updates on encrypted weights equal updates in the clear, to a stated precision."""
 
+import os
+import signal
+
 import numpy as np
 import pytest
 
@@ -9,18 +12,26 @@ from openmined.syft import (
     EncryptedGradient,
     EncryptedModel,
     KeyMismatch,
+    LimitError,
+    LinearRegression,
     PublicKeys,
     RangeError,
     Statistics,
+    UpdateCache,
+    accumulate_statistics,
     apply_update,
+    choose_parameters,
     compute_update,
     decrypt_update,
     encrypt_model,
     evaluate,
+    generate_keys,
     initial_weights,
 )
 from openmined.syft._estimators import solve_clear
+from openmined.syft._low_rank import factor_update, low_rank_pays
 from openmined.syft._updates import affine_map
+from openmined.syft._workers import run_forked
 
 MINIMUM_BITS = 12.0
 
@@ -175,3 +186,99 @@ def test_relabelled_gradient_is_refused(keys, other_keys, weights, statistics, c
     relabelled = EncryptedGradient.from_blobs(gradient.packing, forged, keys.parameters)
     with pytest.raises(RangeError, match="forged"):
         decrypt_update(relabelled, keys)
+
+
+@pytest.fixture(scope="module")
+def few_rows_task():
+    """Forty rows of 199 features: fewer than a quarter of the 256 padded rows."""
+    generator = np.random.default_rng(4)
+    X = np.hstack([generator.standard_normal((40, 199)), np.ones((40, 1))])
+    Y = X @ generator.standard_normal((200, 5)) / 14.0
+    return X, Y
+
+
+@pytest.mark.parametrize("steps", [None, 30])
+@pytest.mark.parametrize("processes", [1, 2])
+def test_two_product_form(few_rows_task, bits, steps, processes):
+    update = PlainGradient() if steps is None else LocalSteps(steps=steps)
+    spec = LinearRegression(inputs=200, outputs=5, update=update)
+    keys = generate_keys(choose_parameters(spec, few_rows=True), spec)
+    statistics = accumulate_statistics([few_rows_task])
+    assert low_rank_pays(statistics.n, keys.parameters, keys.packing)
+    W = 0.1 * np.random.default_rng(6).standard_normal((200, 5))
+    seen = []
+    gradient = compute_update(
+        encrypt_model(W, keys),
+        keys.public,
+        statistics,
+        update,
+        spec.l2,
+        lambda done, total: seen.append((done, total)),
+        processes=processes,
+    )
+    giant_steps = 2 * 64 // keys.packing.giant_step
+    assert seen == [(done, giant_steps) for done in range(1, giant_steps + 1)]
+    wanted = apply_update(W, statistics, update, spec.l2)
+    assert bits(decrypt_update(gradient, keys), wanted) >= MINIMUM_BITS
+
+
+@pytest.mark.parametrize("steps", [None, 3])
+def test_factors_make_the_matrix(few_rows_task, steps):
+    update = PlainGradient() if steps is None else LocalSteps(steps=steps, rate=0.7)
+    statistics = accumulate_statistics([few_rows_task])
+    identity, U, V = factor_update(statistics, update, 0.01)
+    assert U.shape[1] == 40
+    M, _ = affine_map(statistics, update, 0.01)
+    np.testing.assert_allclose(identity * np.eye(200) + U @ V, M, atol=1e-10)
+
+
+def test_many_rows_use_one_product_under_the_same_parameters(make_task, bits):
+    spec, _, statistics = make_task(64, 3, rows=500)
+    keys = generate_keys(choose_parameters(spec, few_rows=True), spec)
+    assert not low_rank_pays(statistics.n, keys.parameters, keys.packing)
+    W = 0.1 * np.random.default_rng(6).standard_normal((64, 3))
+    found = over_the_wire(W, keys, statistics, spec.update, spec.l2)
+    assert bits(found, apply_update(W, statistics, spec.update, spec.l2)) >= MINIMUM_BITS
+
+
+@pytest.mark.parametrize("processes", [2, 3, 64])
+def test_processes_share_the_work(keys, statistics, classifier, weights, bits, processes):
+    seen = []
+    gradient = compute_update(
+        encrypt_model(weights, keys),
+        keys.public,
+        statistics,
+        PlainGradient(),
+        classifier.l2,
+        lambda done, total: seen.append((done, total)),
+        processes=processes,
+    )
+    wanted = apply_update(weights, statistics, PlainGradient(), classifier.l2)
+    assert bits(decrypt_update(gradient, keys), wanted) >= MINIMUM_BITS
+    assert seen == [(done, 4) for done in range(1, 5)]
+
+
+def test_cache_serves_rounds_and_notices_new_data(keys, statistics, classifier, weights, bits):
+    cache = UpdateCache()
+    doubled = statistics + statistics
+    changed = Statistics(statistics.n, 1.5 * statistics.gram, statistics.cross)
+    for W, data in ((weights, statistics), (2 * weights, statistics), (weights, changed)):
+        before = cache._entry
+        model = encrypt_model(W, keys)
+        gradient = compute_update(
+            model, keys.public, data, PlainGradient(), classifier.l2, cache=cache
+        )
+        wanted = apply_update(W, data, PlainGradient(), classifier.l2)
+        assert bits(decrypt_update(gradient, keys), wanted) >= MINIMUM_BITS
+        assert (cache._entry is before) == (W is not weights)
+    assert doubled.n == 2 * statistics.n
+
+
+def test_dead_workers_are_an_error():
+    def die(_tick):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with pytest.raises(LimitError, match="worker"):
+        run_forked([die, lambda _tick: [b"fine"]], lambda: None)
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
