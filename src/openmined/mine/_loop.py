@@ -48,6 +48,7 @@ WHOLE_CAMPAIGN = "*"
 """Stands for the dataset in decisions that no single dataset caused."""
 
 _RECHECK_S = 15.0
+_DOUBT_S = 5.0
 _START_OVER = (Step.INTENDED, Step.DOWNLOADED, Step.TRAINED)
 
 
@@ -84,8 +85,10 @@ class MineLoop:
         self._due: dict[int, _Due] = {}
         self._seen: set[tuple[int, int]] = set()
         self._marks: tuple[object, ...] = ()
-        self._mistrust = True
+        self._doubted: set[tuple[int, int]] = set()
+        self._doubt_at = 0.0
         self._worker = self._make_worker()
+        self._worker.tidy()
         self._fold()
 
     def close(self) -> None:
@@ -113,6 +116,9 @@ class MineLoop:
         """
         self._notice_changes()
         self._read_chain()
+        if time.monotonic() >= self._doubt_at:
+            self._doubt_at = time.monotonic() + min(_DOUBT_S, self.settings.loop.retry_s)
+            self._find_lost()
         pay_out(self.ledger, self._contract, self._secrets.wallet.address, self._log)
         for view in list(self.views.values()):
             due = self._due.setdefault(view.campaign, _Due())
@@ -150,9 +156,8 @@ class MineLoop:
             self._log.say("reorganised", to_block=poll.rolled_back_to)
         if poll.events or poll.rolled_back_to is not None:
             self._fold()
-        if poll.rolled_back_to is not None or self._mistrust:
-            self._mistrust = False
-            self._find_lost()
+        if poll.rolled_back_to is not None:
+            self._find_lost(at_once=True)
         return self.views
 
     def _fold(self) -> None:
@@ -182,15 +187,22 @@ class MineLoop:
             elif gradient.status == "pending" and submission.step == Step.OUTCOME:
                 self._worker.submitted(submission, gradient.gradient, gradient.tx)
 
-    def _find_lost(self) -> None:
-        """Doubt what the chain no longer shows, after a start and after a reorganisation."""
-        for submission in self.ledger.submissions():
-            view = self.views.get(submission.campaign)
-            if view is None or submission.step not in (Step.SUBMITTED, Step.OUTCOME):
-                continue
-            if view.with_envelope(submission.envelope or "") is None:
-                self.ledger.advance(submission.campaign, submission.version, Step.SUBMITTING)
-                self._due.pop(submission.campaign, None)
+    def _find_lost(self, *, at_once: bool = False) -> None:
+        """Doubt what was submitted and the chain does not show: twice in a row, or `at_once`.
+
+        Doubting is safe: sending again takes the nonce that the lost transaction had.
+        """
+        missing = {
+            (submission.campaign, submission.version)
+            for submission in self.ledger.submissions()
+            if submission.step in (Step.SUBMITTED, Step.OUTCOME)
+            and (view := self.views.get(submission.campaign)) is not None
+            and view.with_envelope(submission.envelope or "") is None
+        }
+        for campaign, version in missing if at_once else missing & self._doubted:
+            self.ledger.advance(campaign, version, Step.SUBMITTING)
+            self._due.pop(campaign, None)
+        self._doubted = missing
 
     def _find_submission(self, view: CampaignView, gradient: MyGradient) -> Submission:
         known = self.ledger.submissions(view.campaign)
@@ -258,8 +270,12 @@ class MineLoop:
         if submission.step == Step.SUBMITTED:
             return
         if submission.step == Step.SUBMITTING:
-            due.at = 0.0
-            self._worker.bring(view, submission)
+            due.at = time.monotonic() + min(1.0, self.settings.loop.retry_s)
+            self._work(view, lambda: self._worker.bring(view, submission))
+            found = self.ledger.submission(submission.campaign, submission.version)
+            if found is not None and found.step == Step.SUBMITTING:
+                text = "a transaction of this mine is under way: it may be the gradient's"
+                self._note(view, "wait", "under-way", text)
             return
         if not self._still_open(view):
             self._worker.fail(submission, "the campaign closed before it was submitted")

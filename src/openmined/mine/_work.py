@@ -14,7 +14,7 @@ from openmined.mine._campaigns import CampaignView
 from openmined.mine._chain import transactions_under_way
 from openmined.mine._datasets import Dataset
 from openmined.mine._envelope import seal_gradient
-from openmined.mine._errors import BadDownload, TermsRefused
+from openmined.mine._errors import BadDownload, TermsRefused, TrainingFailed
 from openmined.mine._folder import MineFolder, Secrets, write_private
 from openmined.mine._ledger import Ledger, Submission
 from openmined.mine._progress import ProgressLog
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from openmined.storage import Store
 
 ENVELOPE_PURPOSE = "gradient-envelope"
+_IN_OUTBOX = (Step.TRAINED, Step.SEALED, Step.UPLOADED, Step.SUBMITTING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,13 @@ class Worker:
         elif submission.step == Step.SUBMITTING:
             submission = self._recover(view, submission)
         return submission
+
+    def tidy(self) -> None:
+        """Delete envelopes that are on chain, or never will be."""
+        kept = {self._outbox(s) for s in self._ledger.submissions() if s.step in _IN_OUTBOX}
+        for path in self._folder.outbox.glob("*.pgp"):
+            if path not in kept:
+                path.unlink(missing_ok=True)
 
     def outbox_has(self, submission: Submission) -> bool:
         """Tell whether the sealed envelope is at hand."""
@@ -193,13 +201,17 @@ class Worker:
         )
 
     def _upload(self, submission: Submission) -> Submission:
+        self._upload_bytes(submission)
+        return self._advance(submission, Step.UPLOADED)
+
+    def _upload_bytes(self, submission: Submission) -> None:
         from openmined.storage import put_manifest, put_ref
 
         envelope = self._outbox(submission).read_bytes()
         ref = put_ref(self._store, envelope, ENVELOPE_PURPOSE)
         digest = put_manifest(self._store, GradientManifest(envelope=ref))
-        assert digest.hex() == submission.envelope
-        return self._advance(submission, Step.UPLOADED)
+        if digest.hex() != submission.envelope:
+            raise TrainingFailed("the sealed gradient in the outbox was changed: it is not sent")
 
     def _submit(self, view: CampaignView, submission: Submission) -> Submission:
         assert submission.envelope is not None
@@ -232,8 +244,6 @@ class Worker:
         found = fresh.with_envelope(submission.envelope)
         if found is not None:
             return self.submitted(submission, found.gradient, found.tx)
-        if not self.outbox_has(submission):
-            return self.fail(submission, "the sealed gradient is gone from the outbox")
         return self._send(view, submission)
 
     def fail(self, submission: Submission, problem: str) -> Submission:

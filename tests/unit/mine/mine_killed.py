@@ -1,0 +1,50 @@
+"""Run a mine that is killed at a named moment: `python -m tests.unit.mine.mine_killed FOLDER MOMENT`.
+
+A moment is a `Step`, or an effect whose record is still missing: `stored`, `sent`, `broadcast`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.unit.mine.mine_world import PASSPHRASE
+
+from openmined.mine import MineFolder, run_mine
+from openmined.mine import _work as work
+from openmined.sonar import SonarContract
+from openmined.sonar._send import Sender
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_after(owner: Any, name: str) -> None:
+    real = getattr(owner, name)
+
+    def killed(*args: Any, **options: Any) -> Any:
+        real(*args, **options)
+        die()
+
+    setattr(owner, name, killed)
+
+
+def main(folder: str, moment: str) -> None:
+    if moment == "stored":
+        die_after(work.Worker, "_upload_bytes")
+    elif moment == "sent":
+        die_after(SonarContract, "submit_gradient")
+    elif moment == "broadcast":
+        die_after(Sender, "_submit")
+    mine = MineFolder(Path(folder))
+    secrets = mine.unlock(PASSPHRASE)
+    run_mine(mine, secrets, at_step=lambda step: die() if step.value == moment else None)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
+
