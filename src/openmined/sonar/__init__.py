@@ -1,6 +1,8 @@
 """Sonar: the contract that holds bounties in trust, and PySonar, the client of it."""
 
 from openmined.sonar._abi import UndecodableAnswer
+from openmined.sonar._audit import AuditReport, Finding, PayoutCheck, audit_campaign
+from openmined.sonar._campaign import Campaign
 from openmined.sonar._contract import DEFAULT_MAX_FEE_WEI, SonarContract, connect_sonar
 from openmined.sonar._cursor import Checkpoint, CursorState, EventCursor, Poll
 from openmined.sonar._deploy import Deployment, deploy_quoted, deploy_sonar
@@ -50,7 +52,16 @@ from openmined.sonar._events import (
     SonarEvent,
     Withdrawn,
 )
+from openmined.sonar._history import (
+    BatchRecord,
+    GradientRecord,
+    History,
+    PublishedKeys,
+    PublishedModel,
+    fold_history,
+)
 from openmined.sonar._home import openmined_home
+from openmined.sonar._models import EncryptedModelRecord, download_model
 from openmined.sonar._networks import (
     CapsuleRef,
     Network,
@@ -59,7 +70,10 @@ from openmined.sonar._networks import (
     networks_path,
     save_network,
 )
+from openmined.sonar._pgp import PgpKey, parse_certificate
+from openmined.sonar._progress import Progress, ProgressPoint, Spend, Waiting, describe
 from openmined.sonar._send import Quote
+from openmined.sonar._sonar import Sonar
 from openmined.sonar._types import (
     ETH,
     NO_MODEL,
@@ -84,9 +98,12 @@ __all__ = [
     "ETH",
     "EVENTS",
     "NO_MODEL",
+    "AuditReport",
+    "BatchRecord",
     "BatchScored",
     "BondReclaimed",
     "BountyToppedUp",
+    "Campaign",
     "CampaignCancelled",
     "CampaignDelivered",
     "CampaignError",
@@ -103,11 +120,15 @@ __all__ = [
     "CursorState",
     "DeliveryRefused",
     "Deployment",
+    "EncryptedModelRecord",
     "EventCursor",
     "FeeAboveCap",
+    "Finding",
+    "GradientRecord",
     "GradientScored",
     "GradientState",
     "GradientSubmitted",
+    "History",
     "KeysRotated",
     "KeystoreError",
     "LaunchRefused",
@@ -118,16 +139,24 @@ __all__ = [
     "NoWallet",
     "NotDelivered",
     "NotEnoughFunds",
+    "PayoutCheck",
+    "PgpKey",
     "Poll",
+    "Progress",
+    "ProgressPoint",
+    "PublishedKeys",
+    "PublishedModel",
     "Quote",
     "Receipt",
     "Reverted",
     "RpcRefused",
     "RpcUnreachable",
     "Score",
+    "Sonar",
     "SonarContract",
     "SonarError",
     "SonarEvent",
+    "Spend",
     "SubmittedGradient",
     "Terms",
     "TransactionError",
@@ -136,21 +165,27 @@ __all__ = [
     "UndecodableAnswer",
     "UnknownCampaign",
     "UnknownNetwork",
+    "Waiting",
     "Wallet",
     "WalletError",
     "Withdrawn",
     "WrongChain",
     "WrongContract",
     "WrongPassphrase",
+    "audit_campaign",
     "connect_sonar",
     "deploy_quoted",
     "deploy_sonar",
+    "describe",
     "devnet_wallet",
     "devnet_wallets",
+    "download_model",
+    "fold_history",
     "keystore_address",
     "load_network",
     "load_networks",
     "networks_path",
     "openmined_home",
+    "parse_certificate",
     "save_network",
 ]

@@ -28,6 +28,8 @@ class CapsuleRef(Frozen):
 
     address: Address
     url: Url | None = None
+    fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{40,64}$")] | None = None
+    """Of its OpenPGP certificate; when given, no other certificate is accepted."""
 
 
 class Network(Frozen):

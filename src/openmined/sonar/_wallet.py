@@ -92,7 +92,7 @@ class Wallet:
         if not passphrase:
             raise WalletError("a keystore needs a passphrase that is not empty")
         document = _seal_keystore(self._key.to_bytes(), self.address, passphrase, SCRYPT_N[cost])
-        _write_keystore(Path(path), json.dumps(document).encode())
+        write_private(Path(path), json.dumps(document).encode())
 
     def sign_transaction(self, transaction: Transaction) -> tuple[bytes, str]:
         """Sign a type-2 transaction (EIP-1559, EIP-2718).
@@ -192,7 +192,12 @@ def _read_keystore(path: Path) -> dict[str, Any]:
     return document
 
 
-def _write_keystore(path: Path, data: bytes) -> None:
+def write_private(path: Path, data: bytes) -> None:
+    """Write a new file that only its owner can read.
+
+    Raises:
+        KeystoreError: if it exists already, or cannot be written.
+    """
     # Written aside and linked into place: the file is whole or absent, and no other is replaced.
     aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
@@ -206,7 +211,7 @@ def _write_keystore(path: Path, data: bytes) -> None:
     except FileExistsError as error:
         raise KeystoreError(f"{path} exists already: keys are never overwritten") from error
     except OSError as error:
-        raise KeystoreError(f"cannot write a keystore at {path}: {error.strerror}") from error
+        raise KeystoreError(f"cannot write {path}: {error.strerror}") from error
     finally:
         aside.unlink(missing_ok=True)
 

@@ -1,0 +1,43 @@
+"""A campaign's picture by matplotlib, which is optional."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from openmined.protocol import PPM
+from openmined.sonar._errors import CampaignError
+from openmined.sonar._types import ETH
+
+if TYPE_CHECKING:
+    from openmined.sonar._campaign import Campaign
+
+
+def plot_campaign(campaign: Campaign, axes: Any = None) -> Any:
+    """Draw accuracy (left axis) and spend (right axis) over time; return the left axes.
+
+    Raises:
+        CampaignError: if matplotlib is not installed, or there is nothing to draw yet.
+    """
+    try:
+        import matplotlib.pyplot as plt  # type: ignore[import-not-found, unused-ignore]
+    except ImportError as error:
+        raise CampaignError("drawing needs matplotlib: `pip install matplotlib`") from error
+    points = campaign.progress()
+    if not points:
+        raise CampaignError(f"campaign {campaign.id} is not open yet: there is nothing to draw")
+    terms = campaign.state().terms
+    if axes is None:
+        axes = plt.subplots()[1]
+    times = [datetime.fromtimestamp(point.timestamp, UTC) for point in points]
+    axes.step(times, [point.best_ppm / PPM for point in points], where="post", label="accuracy")
+    axes.axhline(terms.target_ppm / PPM, linestyle="--", color="grey", label="target")
+    axes.set_ylabel("accuracy")
+    axes.set_title(f"campaign {campaign.id}")
+    money = axes.twinx()
+    unit = 10**18 if terms.token == ETH else 1
+    spent = [point.paid / unit for point in points]
+    money.step(times, spent, where="post", color="tab:orange", label="spent")
+    money.set_ylabel("spent, ETH" if terms.token == ETH else "spent, units")
+    axes.legend(loc="lower right")
+    return axes
