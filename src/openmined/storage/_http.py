@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import random
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -210,14 +211,21 @@ def checked_url(url: str) -> str:
     try:
         parsed = httpx.URL(url)
     except (httpx.InvalidURL, TypeError) as error:
-        raise BadStoreURL(f"{shown(str(url))} is no URL: {error}") from error
+        raise BadStoreURL(f"{_without_secrets(str(url))} is no URL of a store: {error}") from None
+    named = _without_secrets(url)
     if parsed.userinfo:
-        raise BadStoreURL(f"the URL of the store at {parsed.host} holds a password: leave it out")
+        raise BadStoreURL(f"{named} holds a password: leave it out")
     if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise BadStoreURL(f"{shown(url)} is no URL of a store: expected http://HOST:PORT")
+        raise BadStoreURL(f"{named} is no URL of a store: expected http://HOST:PORT")
+    if parsed.port is not None and not 0 < parsed.port <= 65535:
+        raise BadStoreURL(f"{named} names a port that does not exist: expected 1 to 65535")
     if parsed.query or parsed.fragment:
-        raise BadStoreURL(f"{shown(url)} has a query: give the base URL only")
+        raise BadStoreURL(f"{named} has a query after it: give the base URL only")
     return str(parsed).rstrip("/")
+
+
+def _without_secrets(url: str) -> str:
+    return shown(re.sub(r"//.*@", "//...@", url.partition("?")[0]))
 
 
 def is_loopback(url: str) -> bool:
@@ -231,7 +239,7 @@ def is_loopback(url: str) -> bool:
 
 def _retry_after(response: httpx.Response) -> float:
     value = response.headers.get("Retry-After", "0")
-    return float(value) if value.isdecimal() and len(value) < 6 else 0.0
+    return float(value) if value.isdecimal() and len(value) < 10 else 0.0
 
 
 def _printable(text: str) -> str:
