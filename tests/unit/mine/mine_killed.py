@@ -47,4 +47,3 @@ def main(folder: str, moment: str) -> None:
 
 if __name__ == "__main__":
     main(*sys.argv[1:])
-

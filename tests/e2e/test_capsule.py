@@ -1,0 +1,128 @@
+"""A Capsule on a real chain and store: whole campaigns, and the ways they may go wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.unit.capsule.capsule_world import CapsuleWorld, capsule_world, rows
+
+from openmined.capsule import Capsule
+from openmined.protocol import Phase, Reason, ReceiptManifest, batch_payout_wei, share_payout_wei
+from openmined.storage import get_manifest
+from openmined.syft import encode_targets, evaluate, spec_from_manifest
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[CapsuleWorld]:
+    tmp_path.chmod(0o700)
+    with capsule_world(tmp_path) as made:
+        yield made
+
+
+def settle(capsule: Capsule, turns: int = 30) -> None:
+    """Turn until nothing more is due."""
+    for _ in range(turns):
+        if not capsule.turn():
+            return
+    raise AssertionError(f"still busy after {turns} turns")
+
+
+def test_a_whole_campaign(world: CapsuleWorld) -> None:
+    manifest = world.manifest()
+    campaign = world.launch(manifest)
+    with world.capsule() as capsule:
+        settle(capsule)
+        assert world.state(campaign).phase == Phase.OPEN
+        for _ in range(6):
+            if world.state(campaign).phase != Phase.OPEN:
+                break
+            world.contribute(campaign, manifest, 0)
+            world.contribute(campaign, manifest, 1)
+            settle(capsule)
+    state = world.state(campaign)
+    assert state.phase == Phase.DELIVERED
+    assert state.best_ppm >= manifest.target_ppm
+
+    weights, card = world.delivered(campaign)
+    spec = spec_from_manifest(manifest)
+    pixels, labels = rows(150, seed=99)
+    assert spec.features is not None
+    measured = evaluate(
+        spec, weights, spec.features.transform({"pixels": pixels}), encode_targets(spec, labels)
+    )
+    assert measured * 1e6 >= manifest.target_ppm
+    assert abs(int(card["accuracy_ppm"]) - measured * 1e6) <= 100
+
+    # Money: paid + fee + refund = bounty, and each payout is the formula's.
+    (end,) = world.events(campaign, "CampaignDelivered")
+    scored = world.events(campaign, "GradientScored")
+    assert sum(e.payout for e in scored) + end.fee + end.refund == 10**18
+    best, bounty = state.start_ppm, 10**18
+    for batch in world.events(campaign, "BatchScored"):
+        receipt = get_manifest(world.store, batch.receipt, ReceiptManifest)
+        total = batch_payout_wei(
+            bounty_wei=bounty,
+            fee_wei=state.terms.fee,
+            best_ppm=best,
+            accuracy_ppm=receipt.accuracy_after_ppm,
+            target_ppm=state.terms.target_ppm,
+            min_improvement_ppm=state.terms.min_improvement_ppm,
+        )
+        paid = {e.gradient: e.payout for e in scored if e.batch == batch.batch}
+        assert paid == {e.gradient: share_payout_wei(total, e.share_ppm) for e in receipt.entries}
+        assert receipt.accuracy_before_ppm == best
+        best, bounty = batch.best_ppm, batch.bounty
+
+
+def test_two_honest_mines_are_paid_and_a_foreign_envelope_loses_its_bond(
+    world: CapsuleWorld,
+) -> None:
+    manifest = world.manifest(scoring={"window_s": 0, "batch": 3})
+    campaign = world.launch(manifest)
+    with world.capsule() as capsule:
+        settle(capsule)
+        world.contribute(campaign, manifest, 0)
+        world.contribute(campaign, manifest, 1)
+        # Mine 2 sends what mine 0's address is bound to.
+        victim = world.miners[0].wallet
+        assert victim is not None
+        stolen = world.train(campaign, manifest, rows(120, seed=7), victim.address)
+        world.submit(campaign, 2, world.seal(stolen))
+        settle(capsule)
+    scored = world.events(campaign, "GradientScored")
+    assert [e.reason for e in scored] == [0, 0, Reason.MISBOUND]
+    assert scored[0].payout > 0
+    assert scored[1].payout > 0
+    assert (scored[2].payout, scored[2].bond_returned) == (0, 0)
+
+
+def test_a_false_start_is_rejected_with_a_full_refund(world: CapsuleWorld) -> None:
+    manifest = world.manifest(start_ppm=800_000)
+    campaign = world.launch(manifest)
+    with world.capsule() as capsule:
+        settle(capsule)
+    (event,) = world.events(campaign, "CampaignRejected")
+    assert event.reason.startswith("start measured ")
+    assert event.refund == 10**18
+    assert world.state(campaign).phase == Phase.REJECTED
+
+
+def test_the_deadline_delivers_the_best_model_and_returns_late_bonds(world: CapsuleWorld) -> None:
+    manifest = world.manifest(scoring={"window_s": 3600, "batch": 2})
+    campaign = world.launch(manifest, deadline=world.data_scientist.now() + 1000)
+    with world.capsule() as capsule:
+        settle(capsule)
+        world.contribute(campaign, manifest, 0)
+        settle(capsule)
+        assert world.state(campaign).pending == 1
+        world.anvil.travel(1000)
+        settle(capsule)
+    state = world.state(campaign)
+    assert state.phase == Phase.DELIVERED
+    assert state.pending == 0
+    assert state.best_ppm > state.start_ppm
+    weights, _ = world.delivered(campaign)
+    assert np.abs(weights).max() > 0.01
