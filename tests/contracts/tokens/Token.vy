@@ -26,7 +26,7 @@ allowance: public(HashMap[address, HashMap[address, uint256]])
 
 target: address
 data: Bytes[2048]
-reentered: public(bool)  # whether the last call of `target` succeeded
+reentered: public(bool)  # whether a call of `target` ever succeeded
 answer: public(Bytes[256])  # what it returned
 
 
@@ -100,9 +100,12 @@ def _move(sender: address, receiver: address, amount: uint256) -> Bytes[64]:
     if self.mood == BURNS_MORE:
         self.balances[sender] -= 1
     if self.mood == REENTERS:
-        self.reentered, self.answer = raw_call(
+        success: bool = False
+        success, self.answer = raw_call(
             self.target, self.data, max_outsize=256, revert_on_failure=False
         )
+        if success:
+            self.reentered = True
     if self.mood == NO_ANSWER:
         return b""
     if self.mood == LONG_ANSWER:

@@ -13,7 +13,7 @@ target: address
 data: Bytes[2048]
 amount: uint256
 visited: public(bool)
-reentered: public(bool)
+reentered: public(bool)  # whether a call of `target` ever succeeded
 answer: public(Bytes[256])
 
 
@@ -42,9 +42,12 @@ def __default__() -> Bytes[4096]:
     assert self.mood != REJECTS, "Visitor: no, thank you"
     if self.mood == REENTERS:
         self.visited = True
-        self.reentered, self.answer = raw_call(
+        success: bool = False
+        success, self.answer = raw_call(
             self.target, self.data, value=self.amount, max_outsize=256, revert_on_failure=False
         )
+        if success:
+            self.reentered = True
     if self.mood == RETURNS_MUCH:
         return empty(Bytes[4096])
     return b""
