@@ -1,1 +1,56 @@
 """A public, read-only window on Sonar: a reorg-safe index of its events, and an API over it."""
+
+from openmined.stats._api import create_app
+from openmined.stats._chain import Chain
+from openmined.stats._cli import app
+from openmined.stats._database import Database, open_database
+from openmined.stats._errors import (
+    AnotherIndexer,
+    BadQuery,
+    ChainMoved,
+    DatabaseError,
+    HistoryGap,
+    IndexDiffers,
+    NewerDatabase,
+    ReportRefused,
+    RpcError,
+    RpcRefused,
+    StatsError,
+    WrongChain,
+    WrongContract,
+)
+from openmined.stats._feed import Feed
+from openmined.stats._indexer import Indexer, Progress
+from openmined.stats._manifests import ManifestReader
+from openmined.stats._rpc import Rpc
+from openmined.stats._service import Service
+from openmined.stats._verify import Verdict, verify
+
+__all__ = [
+    "AnotherIndexer",
+    "BadQuery",
+    "Chain",
+    "ChainMoved",
+    "Database",
+    "DatabaseError",
+    "Feed",
+    "HistoryGap",
+    "IndexDiffers",
+    "Indexer",
+    "ManifestReader",
+    "NewerDatabase",
+    "Progress",
+    "ReportRefused",
+    "Rpc",
+    "RpcError",
+    "RpcRefused",
+    "Service",
+    "StatsError",
+    "Verdict",
+    "WrongChain",
+    "WrongContract",
+    "app",
+    "create_app",
+    "open_database",
+    "verify",
+]

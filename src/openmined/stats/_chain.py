@@ -63,6 +63,10 @@ class Chain:
         self._bloom = _bloom_bits(bytes.fromhex(self.contract[2:]))
         self._blooms_tell = True
 
+    def close(self) -> None:
+        """Close the connection to the node."""
+        self.rpc.close()
+
     # ------------------------------------------------------------------------------- single facts
 
     def chain_id(self) -> int:

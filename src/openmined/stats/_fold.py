@@ -385,6 +385,7 @@ def _batch_scored(step: _Step) -> None:
         position=step.event.position,
     )
     _bump(campaign, batches=1, paid=scored["paid"], forfeited=scored["forfeited"])
+    batch["paid_total"] = campaign["paid"]
     campaign.update(bounty=scored["bounty"], best_ppm=best, version=scored["version"])
     if model is not None:
         campaign["model"] = model

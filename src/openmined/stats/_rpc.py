@@ -148,6 +148,8 @@ def _in_order(answers: list[Any], first: int, calls: Sequence[Call], place: str)
     for index, (method, _) in enumerate(calls):
         answer = by_id.get(first + index)
         if answer is None:
+            for stray in answers:  # a request it cannot read is refused without its id
+                _raise_refusal(stray, method)
             raise RpcError(f"{place} left {method} unanswered")
         _raise_refusal(answer, method)
         if "result" not in answer:

@@ -60,8 +60,12 @@ cursor = Table(
     Column("block_hash", ascii_text(66), nullable=False),
     _count("undo_floor"),
     _count("rollbacks"),
+    _count("side_generation"),
 )
-"""One row: the block up to which the index is made. Every change bumps `generation`."""
+"""One row: the block up to which the index is made. Every change bumps `generation`.
+
+`side_generation` is bumped by what is served beside the index: manifests read, reports received.
+"""
 
 blocks = Table(
     "blocks",
@@ -212,6 +216,7 @@ batches = Table(
     _count("rejected"),
     _wei("paid"),
     _wei("forfeited"),
+    _wei("paid_total"),
     _wei("bounty"),
     _count("scored_at"),
     _count("position"),
@@ -373,6 +378,64 @@ bucket_mines = Table(
     _count("gradients"),
 )
 """Which mines submitted in a day or a week: what `active_mines` counts."""
+
+# ------------------------------------------------------------------------------ beside the index
+
+manifests = Table(
+    "manifests",
+    metadata,
+    Column("digest", ascii_text(66), primary_key=True),
+    Column("state", ascii_text(16), nullable=False),
+    Column("problem", Text, nullable=True),
+    _count("attempts"),
+    _count("next_attempt_at"),
+    Column("title", Text, nullable=True),
+    Column("description", Text, nullable=True),
+    Column("metric", ascii_text(16), nullable=True),
+    Column("algorithm", ascii_text(64), nullable=True),
+    Column("update_kind", ascii_text(64), nullable=True),
+    Column("schema", ascii_text(160), nullable=True),
+    Column("schema_title", Text, nullable=True),
+    Column("details", Text, nullable=True),
+    Index("ix_manifests_state_next_attempt_at", "state", "next_attempt_at"),
+    Index("ix_manifests_schema", "schema"),
+)
+"""Campaign manifests as read from the store: `wanted`, `read`, `refused` or `missing`.
+
+Content-addressed, so no reorganisation touches them; served only for campaigns in the index.
+"""
+
+manifest_words = Table(
+    "manifest_words",
+    metadata,
+    Column("word", ascii_text(64), primary_key=True),
+    Column("digest", ascii_text(66), primary_key=True),
+    Index("ix_manifest_words_digest", "digest"),
+)
+"""The words of titles, descriptions and field names: what full-text search looks up."""
+
+reports = Table(
+    "reports",
+    metadata,
+    _address("miner", primary_key=True),
+    _key("day"),
+    _count("sequence"),
+    Column("software", ascii_text(64), nullable=False),
+    Column("digest", ascii_text(66), nullable=False),
+    _count("received_at"),
+)
+"""Usage reports by mine and day (days since 1970); a later sequence replaces an earlier one."""
+
+report_records = Table(
+    "report_records",
+    metadata,
+    _address("miner", primary_key=True),
+    _key("day"),
+    Column("schema", ascii_text(160), primary_key=True),
+    _count("records"),
+    Index("ix_report_records_day_schema", "day", "schema"),
+)
+"""How many records of each schema a mine says it offers."""
 
 EVENT_LOG = (blocks, events)
 DERIVED = (

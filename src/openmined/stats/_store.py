@@ -86,6 +86,7 @@ def create_cursor(connection: Connection, block_number: int, block_hash: str) ->
             block_hash=block_hash,
             undo_floor=block_number,
             rollbacks=0,
+            side_generation=0,
         )
     )
 

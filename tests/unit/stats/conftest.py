@@ -1,12 +1,8 @@
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from stats_world import Node, World
+from tests.unit.stats.stats_world import Node, World
 
 from openmined.stats._database import Database, open_database
 

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from sqlalchemy import select
-from stats_world import ETH, PPM, Campaign, Node, World, address
+from tests.unit.stats.stats_world import ETH, PPM, Campaign, Node, World, address
 
 from openmined.stats import _schema as schema
 from openmined.stats._database import Database

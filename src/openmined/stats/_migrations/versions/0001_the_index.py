@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.Column("rejected", sa.BigInteger(), nullable=False),
         sa.Column("paid", Wei(), nullable=False),
         sa.Column("forfeited", Wei(), nullable=False),
+        sa.Column("paid_total", Wei(), nullable=False),
         sa.Column("bounty", Wei(), nullable=False),
         sa.Column("scored_at", sa.BigInteger(), nullable=False),
         sa.Column("position", sa.BigInteger(), nullable=False),
@@ -198,6 +199,7 @@ def upgrade() -> None:
         sa.Column("block_hash", ascii_text(66), nullable=False),
         sa.Column("undo_floor", sa.BigInteger(), nullable=False),
         sa.Column("rollbacks", sa.BigInteger(), nullable=False),
+        sa.Column("side_generation", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_cursor")),
     )
     op.create_table(
@@ -280,6 +282,37 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("generation", name=op.f("pk_journal")),
     )
     op.create_table(
+        "manifest_words",
+        sa.Column("word", ascii_text(64), nullable=False),
+        sa.Column("digest", ascii_text(66), nullable=False),
+        sa.PrimaryKeyConstraint("word", "digest", name=op.f("pk_manifest_words")),
+    )
+    op.create_index("ix_manifest_words_digest", "manifest_words", ["digest"], unique=False)
+    op.create_table(
+        "manifests",
+        sa.Column("digest", ascii_text(66), nullable=False),
+        sa.Column("state", ascii_text(16), nullable=False),
+        sa.Column("problem", sa.Text(), nullable=True),
+        sa.Column("attempts", sa.BigInteger(), nullable=False),
+        sa.Column("next_attempt_at", sa.BigInteger(), nullable=False),
+        sa.Column("title", sa.Text(), nullable=True),
+        sa.Column("description", sa.Text(), nullable=True),
+        sa.Column("metric", ascii_text(16), nullable=True),
+        sa.Column("algorithm", ascii_text(64), nullable=True),
+        sa.Column("update_kind", ascii_text(64), nullable=True),
+        sa.Column("schema", ascii_text(160), nullable=True),
+        sa.Column("schema_title", sa.Text(), nullable=True),
+        sa.Column("details", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_manifests")),
+    )
+    op.create_index("ix_manifests_schema", "manifests", ["schema"], unique=False)
+    op.create_index(
+        "ix_manifests_state_next_attempt_at",
+        "manifests",
+        ["state", "next_attempt_at"],
+        unique=False,
+    )
+    op.create_table(
         "mines",
         sa.Column("address", ascii_text(42), nullable=False),
         sa.Column("campaigns", sa.BigInteger(), nullable=False),
@@ -342,6 +375,27 @@ def upgrade() -> None:
         "ix_purses_token_spent_account", "purses", ["token", "spent", "account"], unique=False
     )
     op.create_table(
+        "report_records",
+        sa.Column("miner", ascii_text(42), nullable=False),
+        sa.Column("day", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("schema", ascii_text(160), nullable=False),
+        sa.Column("records", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("miner", "day", "schema", name=op.f("pk_report_records")),
+    )
+    op.create_index(
+        "ix_report_records_day_schema", "report_records", ["day", "schema"], unique=False
+    )
+    op.create_table(
+        "reports",
+        sa.Column("miner", ascii_text(42), nullable=False),
+        sa.Column("day", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("sequence", sa.BigInteger(), nullable=False),
+        sa.Column("software", ascii_text(64), nullable=False),
+        sa.Column("digest", ascii_text(66), nullable=False),
+        sa.Column("received_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("miner", "day", name=op.f("pk_reports")),
+    )
+    op.create_table(
         "settings",
         sa.Column("name", ascii_text(64), nullable=False),
         sa.Column("value", sa.Text(), nullable=False),
@@ -362,6 +416,9 @@ def downgrade() -> None:
     """Drop them."""
     op.drop_table("undo")
     op.drop_table("settings")
+    op.drop_table("reports")
+    op.drop_index("ix_report_records_day_schema", table_name="report_records")
+    op.drop_table("report_records")
     op.drop_index("ix_purses_token_spent_account", table_name="purses")
     op.drop_index("ix_purses_token_fees_account", table_name="purses")
     op.drop_index("ix_purses_token_earned_account", table_name="purses")
@@ -373,6 +430,11 @@ def downgrade() -> None:
     op.drop_index("ix_mines_first_position", table_name="mines")
     op.drop_index("ix_mines_accepted_address", table_name="mines")
     op.drop_table("mines")
+    op.drop_index("ix_manifests_state_next_attempt_at", table_name="manifests")
+    op.drop_index("ix_manifests_schema", table_name="manifests")
+    op.drop_table("manifests")
+    op.drop_index("ix_manifest_words_digest", table_name="manifest_words")
+    op.drop_table("manifest_words")
     op.drop_table("journal")
     op.drop_index("ix_gradients_miner_submitted_position", table_name="gradients")
     op.drop_index("ix_gradients_campaign_batch", table_name="gradients")

@@ -1,0 +1,167 @@
+"""The web service: wires database, paths, cache, live updates and static pages together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Scope
+
+from openmined import __version__
+from openmined.stats._errors import BadQuery
+from openmined.stats._http import Cache, Shield
+from openmined.stats._routes import NotThere, make_router
+from openmined.stats._service import Service
+
+STATIC = Path(__file__).parent / "_static"
+
+
+def create_app(service: Service, *, static: Path = STATIC) -> ASGIApp:
+    """Make the web service.
+
+    Args:
+        service: what its paths share.
+        static: a folder with the web interface, served when it is there.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await service.feed.look()
+        watching = asyncio.create_task(service.feed.run())
+        yield
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
+
+    app = FastAPI(
+        title="OpenMined statistics",
+        summary="A public, read-only window on Sonar and the mines.",
+        version=__version__,
+        openapi_url="/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        middleware=[
+            Middleware(Shield, metrics=service.metrics, page_policy=page_policy(service)),
+            Middleware(Cache, revision=_revision(service), metrics=service.metrics),
+        ],
+    )
+    app.include_router(make_router(service))
+    _add_health(app, service)
+    _add_problems(app)
+    if static.is_dir():
+        app.mount("/", _Pages(directory=static, html=True), name="pages")
+    return app
+
+
+def _revision(service: Service) -> Any:
+    return lambda: service.feed.state.revision
+
+
+def page_policy(service: Service) -> str:
+    """Write the Content-Security-Policy of the web interface: its own code, known hosts only."""
+    network = service.network
+    capsule = network.capsule if network else None
+    urls = [
+        network.gateway_url or network.store_url if network else None,
+        capsule.url if capsule else None,
+        service.public_rpc_url,
+    ]
+    hosts = " ".join(["'self'", *sorted({_origin(url) for url in urls if url})])
+    return "; ".join(
+        (
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self' 'unsafe-inline'",
+            "img-src 'self' data:",
+            "font-src 'self'",
+            "manifest-src 'self'",
+            f"connect-src {hosts}",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+        )
+    )
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+class _Pages(StaticFiles):
+    """Static files, where a path without a file is the page's own affair."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        try:
+            response = await super().get_response(path, scope)
+        except HTTPException as error:
+            if error.status_code != HTTPStatus.NOT_FOUND or "." in path.rsplit("/", 1)[-1]:
+                raise
+            response = await super().get_response("index.html", scope)
+        hashed = path.startswith("assets/")
+        age = "public, max-age=31536000, immutable" if hashed else "no-cache"
+        response.headers["cache-control"] = age
+        return response
+
+
+def _add_health(app: FastAPI, service: Service) -> None:
+    @app.get("/v1/health", tags=["service"], response_model=dict[str, str])
+    def get_health() -> Response:
+        """Whether the database answers."""
+        with service.database.reading() as connection:
+            service.status(connection, __version__)
+        return JSONResponse({"status": "ok"})
+
+    @app.get("/metrics", include_in_schema=False)
+    def get_metrics() -> Response:
+        with service.database.reading() as connection:
+            gauges = service.gauges(connection)
+        text = service.metrics.text(gauges)
+        return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+# --------------------------------------------------------------------------------------- problems
+
+
+def _problem(status: int, detail: str) -> JSONResponse:
+    title = HTTPStatus(status).phrase
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    headers = {"retry-after": "5"} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    return JSONResponse(body, status, headers, media_type="application/problem+json")
+
+
+def _add_problems(app: FastAPI) -> None:
+    @app.exception_handler(RequestValidationError)
+    async def refuse_parameters(_: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"][1:]) or "request"
+        return _problem(422, f"{place}: {first['msg']}")
+
+    @app.exception_handler(BadQuery)
+    async def refuse_query(_: Request, error: BadQuery) -> Response:
+        return _problem(422, str(error))
+
+    @app.exception_handler(NotThere)
+    async def not_there(_: Request, error: NotThere) -> Response:
+        return _problem(404, str(error))
+
+    @app.exception_handler(SQLAlchemyError)
+    async def database_away(_: Request, error: SQLAlchemyError) -> Response:
+        return _problem(503, f"the database does not answer ({type(error).__name__})")
+
+    @app.exception_handler(HTTPException)
+    async def refuse(_: Request, error: HTTPException) -> Response:
+        return _problem(error.status_code, str(error.detail))
