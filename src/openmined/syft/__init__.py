@@ -35,6 +35,8 @@ from openmined.syft._keys import PublicKeys, SecretKeys, generate_keys
 from openmined.syft._limits import run_limited
 from openmined.syft._model_file import load_model, save_model
 from openmined.syft._parameters import choose_parameters
+from openmined.syft._privacy import PrivacyLedger, clip_targets, privatise_statistics
+from openmined.syft._release import ReleaseLedger, release_weights
 from openmined.syft._specs import (
     LearningSpec,
     LinearClassifier,
@@ -48,6 +50,7 @@ from openmined.syft._specs import (
 )
 from openmined.syft._states import EncryptedGradient, EncryptedModel, encrypt_model
 from openmined.syft._statistics import Statistics, accumulate_statistics
+from openmined.syft._streaming import encode_batches, stream_statistics
 from openmined.syft._updates import UpdateCache, apply_update, compute_update, decrypt_update
 
 __all__ = [
@@ -67,10 +70,12 @@ __all__ = [
     "OutOfMemory",
     "OutOfTime",
     "ParameterError",
+    "PrivacyLedger",
     "PublicKeys",
     "RandomFeatureClassifier",
     "RandomFeatureRegressor",
     "RangeError",
+    "ReleaseLedger",
     "ReleaseRefused",
     "SecretKeys",
     "SpecError",
@@ -82,8 +87,10 @@ __all__ = [
     "array_features",
     "build_features",
     "choose_parameters",
+    "clip_targets",
     "compute_update",
     "decrypt_update",
+    "encode_batches",
     "encode_targets",
     "encrypt_model",
     "estimator_from_weights",
@@ -91,7 +98,10 @@ __all__ = [
     "generate_keys",
     "initial_weights",
     "load_model",
+    "privatise_statistics",
+    "release_weights",
     "run_limited",
     "save_model",
     "spec_from_manifest",
+    "stream_statistics",
 ]

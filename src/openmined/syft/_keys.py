@@ -219,7 +219,7 @@ def generate_keys(parameters: CKKSParameters, spec: LearningSpec) -> SecretKeys:
         from openmined.syft._mlp import generate_mlp_keys
 
         return generate_mlp_keys(parameters, spec)
-    packing = choose_packing(parameters, spec.inputs, spec.outputs)
+    packing = choose_packing(parameters.poly_modulus_degree, spec.inputs, spec.outputs)
     _check_fit(parameters, spec)
     generator = seal.KeyGenerator(make_context(parameters))
     degree = parameters.poly_modulus_degree

@@ -16,7 +16,13 @@ import numpy as np
 from openmined.protocol import CKKSParameters, InterleavedPacking, LocalSteps
 from openmined.syft._errors import ParameterError
 from openmined.syft._noise import flood_deviation, rounding_deviation
-from openmined.syft._scales import RESERVED_BITS, norm_bound, product_scale_bits
+from openmined.syft._scales import (
+    RESERVED_BITS,
+    dropped_bits,
+    kept_primes,
+    norm_bound,
+    product_scale_bits,
+)
 
 if TYPE_CHECKING:
     from openmined.syft._specs import LearningSpec, LinearSpec
@@ -26,8 +32,10 @@ _MAX_BITS = {4096: 109, 8192: 218, 16384: 438, 32768: 881}
 TARGET_BITS = 15.0
 """Precision aimed at, relative to the expected largest entry; tests hold 12."""
 
-_DATA_SCALE_BITS = {1: 30, 2: 28}  # by the number of multiplications in a row
+_DATA_SCALE_BITS = {1: 30, 2: 26}  # by the number of multiplications in a row
 _SPECIAL_BITS = 60
+_LEAST_WEIGHT_BITS = 66
+_MORE_WEIGHT_BITS = 3  # a larger scale may allow a split that is shorter to send
 _Degree = Literal[4096, 8192, 16384, 32768]
 _SECONDS_PER_BYTE = 1e-7  # a line of 80 Mbit/s, to weigh downloads against computing
 
@@ -75,8 +83,8 @@ def choose_parameters(spec: LearningSpec, few_rows: bool = False) -> CKKSParamet
     Args:
         spec: the task.
         few_rows: leave room for a second plaintext multiplication, so that mines with fewer rows
-            than a quarter of the features use the cheaper two-product form. Above about a
-            thousand features this takes a larger ring.
+            than a quarter of the features use the cheaper two-product form. Above some
+            500 features this takes a larger ring.
 
     Raises:
         ParameterError: if no parameter set has the room and precision that the task needs.
@@ -129,28 +137,38 @@ class _Task:
 
 
 def _try_plan(task: _Task, degree: int, primes: int) -> Plan | None:
-    """Find the smallest weight scale that reaches the target on `primes` data primes."""
+    """Find the cheapest split of the smallest sufficient modulus into `primes` data primes."""
     limit = min(60 * primes, _MAX_BITS[degree] - _SPECIAL_BITS)
-    fixed = task.products * _DATA_SCALE_BITS[task.products] + task.norm_bits + RESERVED_BITS
-    for weight_bits in range(40, min(100, limit - fixed) + 1):
-        total = weight_bits + fixed
-        for first in range(max(30, total - 60 * (primes - 1)), min(60, total - 30 * (primes - 1))):
+    data_bits = _DATA_SCALE_BITS[task.products]
+    fixed = task.products * data_bits + task.norm_bits + RESERVED_BITS
+    packing = choose_packing(degree, task.rows, task.columns)
+    plans: list[Plan] = []
+    for weight_bits in range(_LEAST_WEIGHT_BITS, min(100, limit - fixed) + 1):
+        for split in _splits(weight_bits + fixed, primes):
             parameters = CKKSParameters(
                 poly_modulus_degree=cast("_Degree", degree),
-                coeff_modulus_bits=(*_split(total, first, primes), _SPECIAL_BITS),
+                coeff_modulus_bits=(*split, _SPECIAL_BITS),
                 weight_scale_bits=weight_bits,
-                data_scale_bits=_DATA_SCALE_BITS[task.products],
+                data_scale_bits=data_bits,
             )
-            packing = choose_packing(parameters, task.rows, task.columns)
             if expected_bits(parameters, packing, 2.0**task.entry_bits) >= TARGET_BITS:
-                return _cost(parameters, packing)
-    return None
+                plans.append(_cost(parameters, packing))
+        if plans and weight_bits >= plans[0].parameters.weight_scale_bits + _MORE_WEIGHT_BITS:
+            break
+    return min(plans, key=lambda plan: plan.cost, default=None)
 
 
-def _split(total: int, first: int, primes: int) -> tuple[int, ...]:
-    """Split `total` bits; the first prime is what an update travels in, so it is the smallest."""
-    share, extra = divmod(total - first, primes - 1)
-    return (first, *(share + (index < extra) for index in range(primes - 1)))
+def _splits(total: int, primes: int) -> list[tuple[int, ...]]:
+    """Split `total` bits: some first prime, the others alike, or the last ones of 60 bits."""
+    splits = []
+    for large in range(primes - 1):
+        rest, count = total - 60 * large, primes - large
+        for first in range(30, 61):
+            share, extra = divmod(rest - first, count - 1)
+            middle = tuple(share + (index < extra) for index in range(count - 1))
+            if all(30 <= bits <= 60 for bits in middle):
+                splits.append((first, *middle, *[60] * large))
+    return splits
 
 
 def expected_bits(parameters: CKKSParameters, packing: InterleavedPacking, entry: float) -> float:
@@ -159,7 +177,7 @@ def expected_bits(parameters: CKKSParameters, packing: InterleavedPacking, entry
     The flooding noise is Gaussian; its largest value among 10^4 is four deviations.
     """
     scale = 2.0 ** product_scale_bits(parameters)
-    dropped = 2.0 ** sum(parameters.coeff_modulus_bits[1:-1])
+    dropped = 2.0 ** dropped_bits(parameters)
     flood = flood_deviation(parameters, packing, norm_bound(parameters)) / scale
     rounding = rounding_deviation(parameters.poly_modulus_degree) * dropped / scale
     return float(np.log2(entry) - np.log2(4.0 * np.hypot(flood, rounding)))
@@ -174,14 +192,14 @@ def _ceil_log2(number: float) -> int:
     return int(np.ceil(np.log2(number)))
 
 
-def choose_packing(parameters: CKKSParameters, rows: int, columns: int) -> InterleavedPacking:
+def choose_packing(degree: int, rows: int, columns: int) -> InterleavedPacking:
     """Pack `rows` x `columns` weights; the giant step balances rotations before and after.
 
     Raises:
         ParameterError: if the rows do not fit into a ciphertext.
     """
     dimension = next_power_of_two(rows)
-    slots = parameters.poly_modulus_degree // 2
+    slots = degree // 2
     if dimension > slots:
         raise ParameterError(f"{rows} rows do not fit {slots} slots: use a larger ring")
     # b baby rotations and D/b giant ones: least at b = sqrt(D); chained baby steps add noise, so
@@ -221,5 +239,5 @@ def _cost(parameters: CKKSParameters, packing: InterleavedPacking) -> Plan:
         seconds=seconds,
         bytes_keys=seeded * sum(bits) * (2 * primes + 1),
         bytes_model=count * seeded * sum(bits[:-1]),
-        bytes_update=2 * count * seeded * bits[0],
+        bytes_update=2 * count * seeded * sum(bits[: kept_primes(parameters)]),
     )

@@ -5,8 +5,8 @@
 2. Slots that carry no weight are drowned.
 3. Gaussian noise hides the secret-dependent noise from the key holder; see `_noise`. A second,
    2^40 times smaller layer fills the bits that doubles leave bare in the first.
-4. Everything is rescaled to the last level, which is shorter to send. This comes after the noise,
-   so it is post-processing.
+4. Everything is rescaled to few primes, which are shorter to send. This comes after the noise, so
+   it is post-processing.
 """
 
 from __future__ import annotations
@@ -33,8 +33,9 @@ def protect(
     deviation: float,
     unused: Slots,
     drown: float,
+    primes: int,
 ) -> Any:
-    """Protect one ciphertext in place and bring it to the last level.
+    """Protect one ciphertext in place and bring it to the level it is sent at.
 
     Args:
         ciphertext: the product, not yet rescaled.
@@ -43,6 +44,7 @@ def protect(
         deviation: standard deviation of the noise per slot component, in the product's scale.
         unused: marks of slots to drown; see `unused_slots`.
         drown: largest magnitude to drown them with, as a value.
+        primes: how many to leave.
     """
     context = make_context(parameters)
     evaluator, encoder = seal.Evaluator(context), seal.CKKSEncoder(context)
@@ -57,7 +59,7 @@ def protect(
     for layer in (noise + _drowning(unused, drown), fine):
         encoder.encode(layer.tolist(), level, scale, plain)
         evaluator.add_plain_inplace(ciphertext, plain)
-    while ciphertext.parms_id() != context.last_parms_id():
+    while ciphertext.coeff_modulus_size() > primes:
         evaluator.rescale_to_next_inplace(ciphertext)
     return ciphertext
 

@@ -10,6 +10,11 @@ The bounds follow from the parameters alone, so that mine and key holder agree o
 looking at data: each column of W is at most 2^7 long, and |M|_F at most 2^(room - 11). Of the
 eleven bits two are for primes below their nominal size and the sign, one for the plaintext B, and
 one for two real columns in one complex slot. m is two where room - d still leaves those eleven.
+
+An update travels on as few primes as leave, above the room, 37 + (room - 11)/2 bits: dividing by
+the dropped primes rounds, the rounding depends on the secret key, and the noise that hides it when
+a model is released (see `_release`) must stay small: about 2^-6 in the outputs for a hundred
+decryptions and rows of length R, with |M|_F about R^2.
 """
 
 from __future__ import annotations
@@ -21,6 +26,7 @@ if TYPE_CHECKING:
 
 WEIGHT_BOUND_BITS = 7
 RESERVED_BITS = WEIGHT_BOUND_BITS + 4
+_RELEASE_BITS = 37
 
 
 def multiplications(parameters: CKKSParameters) -> int:
@@ -42,6 +48,22 @@ def product_scale_bits(parameters: CKKSParameters) -> int:
 def room_bits(parameters: CKKSParameters) -> int:
     """Return the bits above a product's scale."""
     return sum(parameters.coeff_modulus_bits[:-1]) - product_scale_bits(parameters)
+
+
+def kept_primes(parameters: CKKSParameters) -> int:
+    """Return how many primes an update travels on."""
+    *data, _ = parameters.coeff_modulus_bits
+    room = room_bits(parameters)
+    wanted = room + _RELEASE_BITS + (room - RESERVED_BITS) / 2
+    for count in range(1, len(data)):
+        if sum(data[:count]) >= wanted:
+            return count
+    return len(data)
+
+
+def dropped_bits(parameters: CKKSParameters) -> int:
+    """Return the bits of the primes that an update is divided by."""
+    return sum(parameters.coeff_modulus_bits[kept_primes(parameters) : -1])
 
 
 def norm_bound(parameters: CKKSParameters) -> float:

@@ -75,6 +75,14 @@ def make_context(parameters: CKKSParameters) -> Any:
     return context
 
 
+def parms_id_at(parameters: CKKSParameters, primes: int) -> list[int]:
+    """Return SEAL's id of the level at which so many primes are left."""
+    data = make_context(parameters).first_context_data()
+    while len(data.parms().coeff_modulus()) > primes:
+        data = data.next_context_data()
+    return list(data.parms_id())
+
+
 @contextmanager
 def _memory_file(data: bytes = b"") -> Iterator[tuple[int, str]]:
     descriptor = os.memfd_create("openmined", os.MFD_CLOEXEC)

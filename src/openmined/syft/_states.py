@@ -14,8 +14,17 @@ from openmined.syft._columns import require_finite
 from openmined.syft._errors import CiphertextError, DataError, RangeError
 from openmined.syft._packing import pack_columns
 from openmined.syft._parameters import ciphertexts_needed
-from openmined.syft._scales import product_scale_bits, weight_bound
-from openmined.syft._seal import Kind, check_key_id, frame, load, make_context, save, unframe
+from openmined.syft._scales import kept_primes, product_scale_bits, weight_bound
+from openmined.syft._seal import (
+    Kind,
+    check_key_id,
+    frame,
+    load,
+    make_context,
+    parms_id_at,
+    save,
+    unframe,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,7 +89,7 @@ class EncryptedModel(_Encrypted):
 
 @dataclass(frozen=True, eq=False)
 class EncryptedGradient(_Encrypted):
-    """A protected update at the last level.
+    """A protected update.
 
     The key holder learns the update to its noise and nothing else (DESIGN 6.5); others only the
     shape.
@@ -110,17 +119,16 @@ class EncryptedGradient(_Encrypted):
 
     @cached_property
     def ciphertexts(self) -> tuple[Any, ...]:
-        """SEAL's ciphertexts, at the last level."""
-        context = make_context(self.parameters)
-        scale = update_scale(self.parameters)
-        return load_ciphertexts(self, Kind.GRADIENT, context.last_parms_id(), scale)
+        """SEAL's ciphertexts, at the level of an update."""
+        level = parms_id_at(self.parameters, kept_primes(self.parameters))
+        return load_ciphertexts(self, Kind.GRADIENT, level, update_scale(self.parameters))
 
 
 def update_scale(parameters: CKKSParameters) -> float:
     """Return the scale of an update after its last rescale, as SEAL computes it."""
     scale = 2.0 ** product_scale_bits(parameters)
     moduli = make_context(parameters).first_context_data().parms().coeff_modulus()
-    for modulus in reversed(moduli[1:]):
+    for modulus in reversed(moduli[kept_primes(parameters) :]):
         scale /= float(modulus.value())
     return scale
 

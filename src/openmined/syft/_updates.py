@@ -33,7 +33,13 @@ from openmined.syft._noise import flood_deviation
 from openmined.syft._packing import pack_columns, unpack_columns, unused_slots
 from openmined.syft._product import PlainMatrix, multiply_matrix, pad_matrix
 from openmined.syft._protection import protect
-from openmined.syft._scales import matrix_scale_bits, norm_bound, value_bound, weight_bound
+from openmined.syft._scales import (
+    kept_primes,
+    matrix_scale_bits,
+    norm_bound,
+    value_bound,
+    weight_bound,
+)
 from openmined.syft._seal import Kind, check_key_id, frame, make_context, save
 from openmined.syft._states import EncryptedGradient, EncryptedModel
 
@@ -217,6 +223,7 @@ def _finish(
     evaluator, encoder = seal.Evaluator(context), seal.CKKSEncoder(context)
     deviation = flood_deviation(parameters, packing, norm_bound(parameters))
     drown = value_bound(parameters) / 8.0
+    primes = kept_primes(parameters)
     blobs = []
     for item, constant, unused in zip(
         products, pack_columns(B, packing), unused_slots(packing), strict=True
@@ -224,7 +231,7 @@ def _finish(
         plain = seal.Plaintext()
         encoder.encode(constant.tolist(), item.parms_id(), item.scale, plain)
         evaluator.add_plain_inplace(item, plain)
-        protect(item, public.public_key, parameters, deviation, unused, drown)
+        protect(item, public.public_key, parameters, deviation, unused, drown, primes)
         blobs.append(frame(Kind.GRADIENT, public.key_id, save(item)))
     return EncryptedGradient(packing, parameters, public.key_id, tuple(blobs))
 

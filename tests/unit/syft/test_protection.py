@@ -9,7 +9,7 @@ from openmined.syft._noise import error_bound, flood_deviation
 from openmined.syft._packing import pack_columns, unused_slots
 from openmined.syft._product import PlainMatrix, multiply_matrix, pad_matrix
 from openmined.syft._randomness import complex_gaussian, dither, gaussian, uniform
-from openmined.syft._scales import norm_bound
+from openmined.syft._scales import kept_primes, norm_bound
 from openmined.syft._seal import make_context
 from openmined.syft._states import update_scale
 from openmined.syft._updates import affine_map, decrypt_slots
@@ -64,13 +64,12 @@ def test_unused_slots_are_drowned(keys, statistics, classifier, weights):
     assert abs(np.log(spreads[0] / spreads[1])) < 0.1
 
 
-def test_update_is_at_the_last_level(keys, statistics, classifier, weights):
+def test_update_is_at_the_last_level_when_that_has_room(keys, statistics, classifier, weights):
     model = encrypt_model(weights, keys)
     gradient = compute_update(model, keys.public, statistics, PlainGradient(), classifier.l2)
-    context = make_context(keys.parameters)
     item = gradient.ciphertexts[0]
-    assert item.parms_id() == context.last_parms_id()
-    assert item.coeff_modulus_size() == 1
+    assert item.parms_id() == make_context(keys.parameters).last_parms_id()
+    assert item.coeff_modulus_size() == kept_primes(keys.parameters) == 1
     assert item.scale == update_scale(keys.parameters)
 
 

@@ -1,0 +1,186 @@
+"""Differentially private release of a mine's statistics: AdaSSP (Wang, UAI 2018, algorithm 2).
+
+The mine releases G = Z'Z, C = Z'Y and lambda_min(G) once, each with Gaussian noise, and answers
+every round of a campaign from that release: post-processing costs nothing more.
+
+With row length at most R, target length at most T, n public, and one row replaced by another:
+
+    |change of G|_F     <= sqrt(2) R^2      (difference of two rank-one matrices of norm R^2)
+    |change of C|_F     <= 2 R T
+    |change of lambda|  <= R^2              (Weyl)
+
+Gaussian noise of sensitivity/mu_i is mu_i-GDP, and the three compose to mu^2 = sum mu_i^2 (Dong,
+Roth and Su, 2022). The exact (epsilon, delta) of mu-GDP is
+
+    delta(epsilon) = Phi(-epsilon/mu + mu/2) - e^epsilon Phi(-epsilon/mu - mu/2)
+
+so mu is found from the epsilon and delta asked for; releases of one data set compose by adding
+mu^2, over all campaigns. Wang's regularisation is used with its noise scale replaced by ours:
+
+    lambda = max(0, sqrt(p ln(2 p^2 / rho)) sigma_G - lambda_min),   rho = 0.05
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openmined.syft._errors import DataError, ReleaseRefused
+from openmined.syft._randomness import gaussian
+from openmined.syft._statistics import Statistics
+
+if TYPE_CHECKING:
+    from openmined.syft._specs import LinearSpec
+
+Floats = NDArray[np.float64]
+
+# Shares of mu^2: the smallest eigenvalue is one number, the Gram matrix has the most.
+_SHARE_LAMBDA, _SHARE_GRAM, _SHARE_CROSS = 0.1, 0.45, 0.45
+_FAILURE = 0.05
+_LARGEST_MU = 1e4
+
+
+def gaussian_delta(mu: float, epsilon: float) -> float:
+    """Return the exact delta of mu-GDP at epsilon (Balle and Wang, ICML 2018, theorem 8)."""
+    if mu == 0.0:
+        return 0.0
+    upper = _log_tail(epsilon / mu - mu / 2.0)
+    lower = epsilon + _log_tail(epsilon / mu + mu / 2.0)
+    return math.exp(upper) * -math.expm1(min(0.0, lower - upper))
+
+
+def _log_tail(x: float) -> float:
+    """Return log Phi(-x), also where Phi underflows."""
+    if x < 30.0:
+        return math.log(0.5 * math.erfc(x / math.sqrt(2.0)))
+    return -0.5 * x * x - math.log(x * math.sqrt(2.0 * math.pi)) + math.log1p(-1.0 / (x * x))
+
+
+def gaussian_mu(epsilon: float, delta: float) -> float:
+    """Return the largest mu whose mu-GDP implies (epsilon, delta).
+
+    Raises:
+        DataError: if epsilon is not positive or delta not in (0, 1).
+    """
+    if not (epsilon > 0 and math.isfinite(epsilon) and 0 < delta < 1):
+        raise DataError(f"epsilon {epsilon} must be positive and delta {delta} between 0 and 1")
+    low, high = 0.0, _LARGEST_MU
+    for _ in range(200):
+        middle = (low + high) / 2.0
+        if gaussian_delta(middle, epsilon) <= delta:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def gaussian_epsilon(mu: float, delta: float) -> float:
+    """Return the smallest epsilon that mu-GDP implies at delta."""
+    if gaussian_delta(mu, 0.0) <= delta:
+        return 0.0
+    low, high = 0.0, 1.0
+    while gaussian_delta(mu, high) > delta:
+        high *= 2.0
+    for _ in range(200):
+        middle = (low + high) / 2.0
+        low, high = (middle, high) if gaussian_delta(mu, middle) > delta else (low, middle)
+    return high
+
+
+@dataclass(frozen=True)
+class PrivacyLedger:
+    """What has been spent of one data set's privacy, over all campaigns; a value to store.
+
+    Attributes:
+        epsilon: the owner's budget in all.
+        delta: of the budget.
+        spent_mu_squared: the sum of mu^2 of all releases.
+    """
+
+    epsilon: float
+    delta: float
+    spent_mu_squared: float = 0.0
+
+    @property
+    def spent_epsilon(self) -> float:
+        """Epsilon spent so far, at the budget's delta."""
+        return gaussian_epsilon(math.sqrt(self.spent_mu_squared), self.delta)
+
+    def spend(self, epsilon: float, delta: float) -> PrivacyLedger:
+        """Return the ledger after one more release of (epsilon, delta).
+
+        Raises:
+            ReleaseRefused: if the budget does not cover it.
+        """
+        total = self.spent_mu_squared + gaussian_mu(epsilon, delta) ** 2
+        after = gaussian_epsilon(math.sqrt(total), self.delta)
+        if after > self.epsilon * (1 + 1e-9):
+            raise ReleaseRefused(
+                f"a release of epsilon {epsilon:g} would bring this data set to {after:.3g}, above "
+                f"its budget of {self.epsilon:g} ({self.spent_epsilon:.3g} is spent)"
+            )
+        return PrivacyLedger(self.epsilon, self.delta, total)
+
+
+def privatise_statistics(
+    statistics: Statistics, spec: LinearSpec, epsilon: float, delta: float
+) -> Statistics:
+    """Release statistics under (epsilon, delta)-differential privacy for one replaced row.
+
+    The number of rows is taken as public. Rows must be within the spec's radius, as its feature map
+    leaves them, and targets within length `target_length(spec)`, as `clip_targets` leaves them.
+
+    Args:
+        statistics: exact ones, which must not be used for anything else that leaves the mine.
+        spec: the task.
+        epsilon: positive.
+        delta: in (0, 1), well below 1/n.
+
+    Raises:
+        DataError: on a senseless epsilon or delta.
+    """
+    mu = gaussian_mu(epsilon, delta)
+    radius, length = spec.radius, target_length(spec)
+    size = len(statistics.gram)
+    deviation_gram = math.sqrt(2.0) * radius**2 / (mu * math.sqrt(_SHARE_GRAM))
+    deviation_cross = 2.0 * radius * length / (mu * math.sqrt(_SHARE_CROSS))
+    deviation_lambda = radius**2 / (mu * math.sqrt(_SHARE_LAMBDA))
+    smallest = float(np.linalg.eigvalsh(statistics.gram)[0])
+    smallest += deviation_lambda * float(gaussian(1)[0] - math.sqrt(2 * math.log(6 / _FAILURE)))
+    spread = math.sqrt(size * math.log(2 * size**2 / _FAILURE)) * deviation_gram
+    ridge = max(0.0, spread - max(0.0, smallest))
+    gram = statistics.gram + deviation_gram * _symmetric_noise(size)
+    noise = gaussian(statistics.cross.size).reshape(statistics.cross.shape)
+    cross = statistics.cross + deviation_cross * noise
+    bound = statistics.n * radius**2
+    return Statistics(statistics.n, _tame(gram + ridge * np.eye(size), bound), cross)
+
+
+def _symmetric_noise(size: int) -> Floats:
+    upper = np.triu(gaussian(size * size).reshape(size, size))
+    return np.asarray(upper + np.triu(upper, 1).T)
+
+
+def _tame(gram: Floats, bound: float) -> Floats:
+    """Bring a noisy Gram matrix back among possible ones: no negative eigenvalue, bounded norm.
+
+    The bound is what output protection promises (see `_scales`); all of it is post-processing.
+    """
+    eigenvalues, Q = np.linalg.eigh(gram)
+    positive = np.maximum(eigenvalues, 0.0)
+    excess = float(np.linalg.norm(positive)) / bound
+    return np.asarray((Q * (positive / max(1.0, excess))) @ Q.T)
+
+
+def target_length(spec: LinearSpec) -> float:
+    """Return the public bound on the length of a row of targets: 1, or sqrt(outputs)."""
+    return 1.0 if spec.metric == "accuracy" else math.sqrt(spec.outputs)
+
+
+def clip_targets(spec: LinearSpec, targets: Floats) -> Floats:
+    """Clip scaled regression targets to [-1, 1], which bounds their influence; labels pass."""
+    return targets if spec.metric == "accuracy" else np.asarray(np.clip(targets, -1.0, 1.0))
