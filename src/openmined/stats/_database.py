@@ -8,11 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
@@ -22,6 +18,8 @@ DEFAULT_DATABASE = "sqlite:///openmined-stats.sqlite3"
 _DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+pg8000", "postgres": "postgresql+pg8000"}
 _SQLITE_BUSY_MS = 30_000
 _MIGRATIONS = Path(__file__).parent / "_migrations"
+REVISION = "0001"
+"""The newest migration: what a database must be at."""
 
 
 class Database:
@@ -177,22 +175,29 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 
 
 def _bring_up_to_date(database: Database, *, migrate: bool) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    script = ScriptDirectory.from_config(config)
-    current, head = _revision(database), script.get_current_head()
-    if current == head:
+    current = _revision(database)
+    if current == REVISION:
         return
-    if current is not None and current not in {one.revision for one in script.walk_revisions()}:
+    if current is not None and current > REVISION:  # revisions are numbered in order
         raise NewerDatabase(
             f"the database {database.url} has revision {current!r}, which this version does not "
             "know: a newer one made it; update openmined"
         )
     if not migrate:
         raise DatabaseError(
-            f"the database {database.url} is at revision {current!r}, {head!r} is needed: "
+            f"the database {database.url} is at revision {current!r}, {REVISION!r} is needed: "
             "run `openmined stats start` once, which upgrades it"
         )
+    _migrate(database)
+
+
+def _migrate(database: Database) -> None:
+    # Imported here: it takes half a second, and most starts find nothing to do.
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     with database.writing() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
@@ -200,4 +205,7 @@ def _bring_up_to_date(database: Database, *, migrate: bool) -> None:
 
 def _revision(database: Database) -> str | None:
     with database.engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return None if found is None else str(found)
