@@ -1,0 +1,419 @@
+"""A batch from pending gradients to payment: gather, open, score, record, report, adopt."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from openmined import __version__
+from openmined.capsule._bench import (
+    KEPT_VERSIONS,
+    Bench,
+    campaign_keys,
+    pack_memory,
+    read_fingerprints,
+    sketch_key,
+    standing_of,
+    unpack_memory,
+    version_weights,
+)
+from openmined.capsule._context import Array, Context
+from openmined.capsule._envelopes import (
+    EnvelopeMissing,
+    Expected,
+    OpenedGradient,
+    RefusedGradient,
+    fetch_envelope,
+    open_envelopes,
+)
+from openmined.capsule._errors import GradientRefused
+from openmined.capsule._publishing import publish_model
+from openmined.capsule._scoring import (
+    Rules,
+    ScoredBatch,
+    Standing,
+    Update,
+    Verdict,
+    score_gradients,
+    score_local_steps,
+)
+from openmined.capsule._state import CampaignRow, Pending
+from openmined.capsule._steps import Step
+from openmined.protocol import Reason, ReceiptEntry, ReceiptManifest
+from openmined.sonar import NO_MODEL, CampaignState, Score
+from openmined.storage import put_manifest
+from openmined.syft import RangeError, encrypt_model
+
+KEPT_INTENTS = 16
+"""Batches that can still be sent again after a reorganisation."""
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """The gradients of the next batch: sealed bytes, and those refused unopened."""
+
+    sealed: tuple[tuple[Pending, bytes], ...]
+    refused: tuple[RefusedGradient, ...]
+
+    @property
+    def size(self) -> int:
+        """How many gradients the batch has."""
+        return len(self.sealed) + len(self.refused)
+
+
+def batch_is_due(
+    bench: Bench, chain: CampaignState, pending: Sequence[Pending], *, closed: bool
+) -> bool:
+    """Whether what is pending is to be scored now rather than waited upon."""
+    if not pending:
+        return False
+    scoring = bench.manifest.scoring
+    full = min(scoring.batch, chain.terms.max_batch)
+    waited = time.time() - pending[0].seen_at
+    exhausted = chain.gradients >= chain.terms.max_gradients
+    return len(pending) >= full or waited >= scoring.window_s or closed or exhausted
+
+
+def gather(
+    ctx: Context, bench: Bench, chain: CampaignState, pending: Sequence[Pending]
+) -> Gathered:
+    """Fetch the envelopes of the next batch; who is over quota is not even fetched.
+
+    Raises:
+        StorageError: if the store does not answer at all.
+    """
+    most = min(bench.manifest.scoring.batch, chain.terms.max_batch)
+    sealed: list[tuple[Pending, bytes]] = []
+    refused: list[RefusedGradient] = []
+    for one in pending:
+        if len(sealed) + len(refused) >= most:
+            break
+        quota = bench.manifest.scoring.quota
+        if one.rank >= quota:
+            note = f"a mine may submit {quota} gradients to this campaign"
+            refused.append(RefusedGradient(one, Reason.OVER_QUOTA, note))
+            continue
+        try:
+            data = fetch_envelope(ctx.store, one, ctx.settings.limits.envelope_mb << 20)
+            sealed.append((one, data))
+        except GradientRefused as refusal:
+            refused.append(RefusedGradient(one, refusal.reason, refusal.note))
+        except EnvelopeMissing as missing:
+            if _given_up(ctx, bench, chain, one):
+                note = f"not on the store: {missing}"
+                refused.append(RefusedGradient(one, Reason.UNAVAILABLE, note))
+    return Gathered(tuple(sealed), tuple(refused))
+
+
+def _given_up(ctx: Context, bench: Bench, chain: CampaignState, one: Pending) -> bool:
+    # A store that gives nothing at all is down: that is not the gradient's fault.
+    ctx.store.get_manifest_bytes(chain.terms.spec)
+    since = ctx.state.missing_since(bench.campaign, one.gradient)
+    waited = time.time() - since
+    ctx.log.write_change(
+        f"missing {bench.campaign} {one.gradient}",
+        "waiting",
+        campaign=bench.campaign,
+        whom="store",
+        what=f"envelope of gradient {one.gradient} by {one.miner}",
+    )
+    return waited >= ctx.settings.loop.unavailable_after_s
+
+
+def prepare_batch(
+    ctx: Context, bench: Bench, row: CampaignRow, chain: CampaignState, gathered: Gathered
+) -> None:
+    """Open, score and publish a batch, and write the intent to report it."""
+    batch = row.facts["batches"] + 1
+    ctx.reach(Step.OPEN_ENVELOPES, row.id, batch=batch, gradients=gathered.size)
+    opened, refused = _open(ctx, bench, row, gathered)
+    ctx.reach(Step.SCORE, row.id, batch=batch, opened=len(opened), refused=len(refused))
+    started = time.monotonic()
+    standing = standing_of(ctx, bench, row.facts["version"], row.facts["batches"])
+    rules = Rules(
+        best_ppm=chain.best_ppm,
+        target_ppm=chain.terms.target_ppm,
+        min_improvement_ppm=chain.terms.min_improvement_ppm,
+        release_step_ppm=bench.manifest.scoring.release_step_ppm,
+    )
+    updates, stale = _as_updates(ctx, bench, opened)
+    seed = _seed(row, batch)
+    scored = _score(ctx, bench, standing, updates, rules, seed)
+    scored = _publishable(ctx, bench, row, standing, rules, scored)
+    ctx.log.write(
+        "scored",
+        campaign=row.id,
+        batch=batch,
+        accuracy_ppm=scored.accuracy_ppm,
+        best_ppm=chain.best_ppm,
+        seconds=round(time.monotonic() - started, 3),
+    )
+    verdicts = dict(scored.verdicts)
+    verdicts |= {r.pending.gradient: Verdict(0, r.reason, r.note) for r in (*refused, *stale)}
+    everyone = sorted(
+        [one for one, _ in gathered.sealed] + [r.pending for r in gathered.refused],
+        key=lambda one: one.gradient,
+    )
+    model = _publish(ctx, bench, row, scored.weights, batch)
+    _record(ctx, bench, row, chain, scored, verdicts, everyone, model, len(opened))
+
+
+def _open(
+    ctx: Context, bench: Bench, row: CampaignRow, gathered: Gathered
+) -> tuple[list[OpenedGradient], list[RefusedGradient]]:
+    facts = row.facts
+    expected = Expected(
+        chain=ctx.chain,
+        campaign=row.id,
+        kind=bench.manifest.update.kind,
+        epoch=facts["epoch"],
+        epoch_of={int(version): epoch for version, epoch in facts["epochs"].items()},
+    )
+    processes = ctx.settings.limits.processes or os.cpu_count() or 1
+    keys = campaign_keys(ctx, bench, facts["epoch"])
+    results = open_envelopes(gathered.sealed, ctx.identity, keys, expected, ctx.settings, processes)
+    opened = [one for one in results if isinstance(one, OpenedGradient)]
+    refused = [one for one in results if isinstance(one, RefusedGradient)]
+    return opened, [*gathered.refused, *refused]
+
+
+def _as_updates(
+    ctx: Context, bench: Bench, opened: Sequence[OpenedGradient]
+) -> tuple[list[Update], list[RefusedGradient]]:
+    updates: list[Update] = []
+    stale: list[RefusedGradient] = []
+    for one in opened:
+        base = version_weights(ctx, bench, one.pending.version)
+        if base is None:
+            note = f"version {one.pending.version} is older than the last {KEPT_VERSIONS}"
+            stale.append(RefusedGradient(one.pending, Reason.STALE, note))
+            continue
+        local = bench.manifest.update.kind == "local-steps"
+        direction = one.values - base if local else -one.values
+        pending = one.pending
+        updates.append(
+            Update(pending.gradient, pending.miner, pending.version, one.samples, direction)
+        )
+    return updates, stale
+
+
+def _score(
+    ctx: Context,
+    bench: Bench,
+    standing: Standing,
+    updates: Sequence[Update],
+    rules: Rules,
+    seed: int,
+) -> ScoredBatch:
+    key = sketch_key(ctx, bench.campaign)
+    if bench.manifest.update.kind == "local-steps":
+        return score_local_steps(
+            bench.validation, standing, updates, rules, seed=seed, sketch_key=key
+        )
+    return score_gradients(
+        bench.validation,
+        standing,
+        updates,
+        rules,
+        l2=bench.spec.l2,
+        seed=seed,
+        sketch_key=key,
+    )
+
+
+def _publishable(
+    ctx: Context,
+    bench: Bench,
+    row: CampaignRow,
+    standing: Standing,
+    rules: Rules,
+    scored: ScoredBatch,
+) -> ScoredBatch:
+    """Drop a new version that CKKS has no room for: then nothing was gained."""
+    if scored.weights is None:
+        return scored
+    try:
+        encrypt_model(scored.weights, campaign_keys(ctx, bench, row.facts["epoch"]))
+    except RangeError as error:
+        ctx.log.write("unpublishable", campaign=row.id, cause=str(error))
+        verdicts = {gradient: replace(v, share_ppm=0) for gradient, v in scored.verdicts.items()}
+        accuracy = bench.validation.score(bench.validation.outputs(standing.weights))
+        accuracy_ppm = min(rules.round(accuracy), rules.best_ppm)
+        return replace(
+            scored,
+            verdicts=verdicts,
+            weights=None,
+            accuracy=accuracy,
+            accuracy_ppm=accuracy_ppm,
+            attribution="none",
+            memory=standing.memory,
+        )
+    return scored
+
+
+def _publish(
+    ctx: Context, bench: Bench, row: CampaignRow, weights: Array | None, batch: int
+) -> bytes | None:
+    if weights is None:
+        return None
+    facts = row.facts
+    version, epoch = facts["version"] + 1, facts["epoch"]
+    ctx.reach(Step.PUBLISH_VERSION, row.id, batch=batch, version=version)
+    return publish_model(
+        ctx,
+        row.id,
+        version=version,
+        epoch=epoch,
+        weights=weights,
+        keys=campaign_keys(ctx, bench, epoch),
+        keys_digest=bytes.fromhex(facts["keys"][str(epoch)]),
+        parent=bytes.fromhex(facts["models"][str(facts["version"])]),
+    )
+
+
+def _record(
+    ctx: Context,
+    bench: Bench,
+    row: CampaignRow,
+    chain: CampaignState,
+    scored: ScoredBatch,
+    verdicts: dict[int, Verdict],
+    everyone: Sequence[Pending],
+    model: bytes | None,
+    decryptions: int,
+) -> None:
+    facts, batch = row.facts, row.facts["batches"] + 1
+    receipt = ReceiptManifest(
+        chain=ctx.chain,
+        campaign=row.id,
+        batch=batch,
+        parent_model=facts["models"][str(facts["version"])],
+        model=model.hex() if model else None,
+        entries=tuple(_entry(one, verdicts[one.gradient]) for one in everyone),
+        accuracy_before_ppm=chain.best_ppm,
+        accuracy_after_ppm=scored.accuracy_ppm,
+        attribution=scored.attribution,
+        validation=bench.validation.sha256,
+        validation_rows=bench.validation.rows,
+        software=f"openmined {__version__}",
+    )
+    ctx.reach(Step.PUBLISH_RECEIPT, row.id, batch=batch)
+    digest = put_manifest(ctx.store, receipt)
+    ctx.reach(Step.RECORD_BATCH, row.id, batch=batch)
+    arrays = pack_memory(scored.memory)
+    arrays |= {f"sketch-{f.gradient}": f.sketch for f in scored.fingerprints}
+    if scored.weights is not None:
+        arrays["weights"] = scored.weights
+    owners = {str(f.gradient): [f.miner, f.version] for f in scored.fingerprints}
+    with ctx.state.change():
+        ctx.keep(row.id, "draft", batch, arrays, accuracy=scored.accuracy, owners=owners)
+        ctx.state.put_intent(
+            row.id,
+            "batch",
+            batch,
+            {
+                "before": facts,
+                "best_ppm": chain.best_ppm,
+                "receipt": digest.hex(),
+                "model": model.hex() if model else None,
+                "accuracy_ppm": scored.accuracy_ppm,
+                "decryptions": decryptions,
+                "scores": [
+                    [one.gradient, verdicts[one.gradient].share_ppm, verdicts[one.gradient].reason]
+                    for one in everyone
+                ],
+                "envelopes": {str(one.gradient): one.envelope.hex() for one in everyone},
+            },
+        )
+        used = facts["decryptions"].get(str(facts["epoch"]), 0) + decryptions
+        counted = {**facts["decryptions"], str(facts["epoch"]): used}
+        ctx.state.put_campaign(replace(row, facts={**facts, "decryptions": counted}))
+
+
+def _entry(one: Pending, verdict: Verdict) -> ReceiptEntry:
+    return ReceiptEntry(
+        gradient=one.gradient,
+        miner=one.miner,
+        version=one.version,
+        envelope=one.envelope.hex(),
+        share_ppm=verdict.share_ppm,
+        reason=int(verdict.reason),
+        note=verdict.note[:400],
+    )
+
+
+def intent_still_fits(intent: dict[str, Any], pending: Sequence[Pending]) -> bool:
+    """Whether the gradients of a recorded batch are still pending as they were."""
+    found = {str(one.gradient): one.envelope.hex() for one in pending}
+    return all(found.get(name) == digest for name, digest in intent["envelopes"].items())
+
+
+def send_batch(ctx: Context, campaign: int, batch: int, intent: dict[str, Any]) -> None:
+    """Report a recorded batch."""
+    ctx.reach(
+        Step.REPORT,
+        campaign,
+        batch=batch,
+        accuracy_ppm=intent["accuracy_ppm"],
+        accepted=sum(1 for _, _, reason in intent["scores"] if not reason),
+    )
+    model = bytes.fromhex(intent["model"]) if intent["model"] else NO_MODEL
+    scores = [Score(*map(int, score)) for score in intent["scores"]]
+    ctx.contract.score_batch(
+        campaign, intent["accuracy_ppm"], model, bytes.fromhex(intent["receipt"]), scores
+    )
+
+
+def adopt_batch(ctx: Context, bench: Bench, row: CampaignRow, batch: int) -> CampaignRow:
+    """Make a reported batch's weights the current ones."""
+    ctx.reach(Step.ADOPT_BATCH, row.id, batch=batch)
+    intent = ctx.state.intent(row.id, "batch", batch)
+    kept = ctx.recall(row.id, "draft", batch)
+    assert intent is not None
+    assert kept is not None
+    arrays, facts_of_draft = kept
+    facts = {**row.facts, "batches": batch}
+    with ctx.state.change():
+        if intent["model"]:
+            version = facts["version"] + 1
+            facts = {
+                **facts,
+                "version": version,
+                "models": {**facts["models"], str(version): intent["model"]},
+                "epochs": {**facts["epochs"], str(version): facts["epoch"]},
+            }
+            ctx.keep(row.id, "weights", version, {"weights": arrays["weights"]})
+            ctx.keep(row.id, "memory", version, pack_memory(unpack_memory(arrays)))
+            _keep_best(ctx, row.id, arrays["weights"], intent["accuracy_ppm"])
+            ctx.state.drop_sealed(row.id, "weights", version - KEPT_VERSIONS)
+            ctx.state.drop_sealed(row.id, "memory", version - KEPT_INTENTS)
+        sketches = {
+            name.removeprefix("sketch-"): array
+            for name, array in arrays.items()
+            if name.startswith("sketch-")
+        }
+        owners = facts_of_draft["owners"]
+        ctx.keep(row.id, "fingerprints", batch, sketches, owners=owners)
+        ctx.state.drop_sealed(row.id, "draft", batch - KEPT_INTENTS)
+        ctx.state.drop_intent(row.id, "batch", batch - KEPT_INTENTS)
+        adopted = replace(row, facts=facts)
+        ctx.state.put_campaign(adopted)
+    if bench.known is not None:
+        bench.known += read_fingerprints(sketches, owners)
+    return adopted
+
+
+def _keep_best(ctx: Context, campaign: int, weights: Array, accuracy_ppm: int) -> None:
+    best = ctx.recall(campaign, "best", 0)
+    if best is None or accuracy_ppm >= best[1]["ppm"]:
+        ctx.keep(campaign, "best", 0, {"weights": weights}, ppm=accuracy_ppm)
+
+
+def _seed(row: CampaignRow, batch: int) -> int:
+    # Known only once the batch is: nobody can choose gradients by the orders that will be drawn.
+    text = f"{row.launch} {batch} {row.facts['models'][str(row.facts['version'])]}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8])

@@ -1,0 +1,248 @@
+"""`openmined capsule ...`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+
+from openmined.capsule._errors import SealError, SettingsError
+from openmined.capsule._folder import (
+    CERTIFICATE_FILE,
+    WALLET_FILE,
+    check_folder,
+    create_folder,
+    unsealed,
+)
+from openmined.capsule._keyring import Unlock
+from openmined.capsule._log import Log, json_lines
+from openmined.capsule._loop import Capsule
+from openmined.capsule._state import open_read_only
+from openmined.sonar import keystore_address, load_network
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Run the third party that holds the keys.",
+)
+
+Folder = Annotated[Path, typer.Argument(help="The Capsule's folder.")]
+PassphraseFile = Annotated[
+    Path | None, typer.Option(help="File with the passphrase, mode 0600; else it is asked for.")
+]
+KeyFile = Annotated[
+    Path | None, typer.Option(help="age identity file, mode 0600, instead of a passphrase.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+def _unlock(passphrase_file: Path | None, key_file: Path | None, *, new: bool) -> Unlock:
+    if passphrase_file is not None and key_file is not None:
+        raise SealError("give --passphrase-file or --key-file, not both")
+    if key_file is not None:
+        return Unlock.from_key_file(key_file)
+    if passphrase_file is not None:
+        return Unlock.from_passphrase_file(passphrase_file)
+    if not sys.stdin.isatty():
+        raise SealError("there is nobody to ask for the passphrase: give --passphrase-file FILE")
+    return Unlock(
+        passphrase=typer.prompt("Passphrase", hide_input=True, confirmation_prompt=new, type=str)
+    )
+
+
+@app.command()
+def init(
+    folder: Folder,
+    network: Annotated[
+        str | None, typer.Option(help="A network this machine knows (`openmined network list`).")
+    ] = None,
+    rpc_url: Annotated[
+        str | None, typer.Option(help="Ethereum node, instead of --network.")
+    ] = None,
+    chain_id: Annotated[int | None, typer.Option(help="Its chain id.")] = None,
+    sonar: Annotated[str | None, typer.Option(help="Address of the Sonar contract.")] = None,
+    store_url: Annotated[str | None, typer.Option(help="IPFS node or `openmined store`.")] = None,
+    gateway_url: Annotated[str | None, typer.Option(help="Gateway to read from.")] = None,
+    from_block: Annotated[int, typer.Option(help="Block of the contract's deployment.")] = 0,
+    confirmations: Annotated[
+        int, typer.Option(help="Blocks to wait upon an event: 0 on a devnet, 2 or more else.")
+    ] = 0,
+    name: Annotated[str, typer.Option(help="Name in the OpenPGP user id.")] = "Capsule",
+    mail: Annotated[str, typer.Option(help="Mail in the OpenPGP user id.")] = "capsule@localhost",
+    api_host: Annotated[str, typer.Option(help="Where the HTTP interface listens.")] = "127.0.0.1",
+    api_port: Annotated[int, typer.Option(help="Its port; -1: no HTTP interface.")] = 7336,
+    poll_interval_s: Annotated[float, typer.Option(help="Seconds between two looks.")] = 1.0,
+    passphrase_file: PassphraseFile = None,
+    key_file: KeyFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a Capsule: OpenPGP identity, Ethereum wallet, settings; everything secret sealed."""
+    if network is not None:
+        place = _known_network(network)
+    elif rpc_url and chain_id is not None and sonar and store_url:
+        place = {
+            "name": "own",
+            "chain_id": chain_id,
+            "rpc_url": rpc_url,
+            "sonar": sonar,
+            "store_url": store_url,
+            "gateway_url": gateway_url,
+            "from_block": from_block,
+        }
+    else:
+        raise SettingsError(
+            "give --network NAME, or all of --rpc-url --chain-id --sonar --store-url"
+        )
+    values: dict[str, Any] = {
+        "format": "openmined/capsule@1",
+        "name": name,
+        "mail": mail,
+        "network": {
+            **{key: value for key, value in place.items() if value is not None},
+            "confirmations": confirmations,
+        },
+        "loop": {"poll_interval_s": poll_interval_s},
+        "api": {"enabled": api_port >= 0, "host": api_host, "port": max(0, api_port)},
+    }
+    unlock = _unlock(passphrase_file, key_file, new=True)
+    address, fingerprint = create_folder(folder, values, unlock)
+    if as_json:
+        made = {"folder": str(folder), "address": address, "certificate": fingerprint}
+        typer.echo(json.dumps(made))
+        return
+    typer.echo(f"A Capsule was made in {folder}.")
+    typer.echo(f"Its address is {address}: send it some ether for gas.")
+    typer.echo(f"Its certificate is {fingerprint} ({folder / CERTIFICATE_FILE}).")
+
+
+def _known_network(name: str) -> dict[str, Any]:
+    known = load_network(name)
+    return {
+        "name": known.name,
+        "chain_id": known.chain_id,
+        "rpc_url": known.rpc_url,
+        "sonar": known.sonar,
+        "store_url": known.store_url,
+        "gateway_url": known.gateway_url,
+        "from_block": known.first_block,
+    }
+
+
+@app.command()
+def start(folder: Folder, passphrase_file: PassphraseFile = None, key_file: KeyFile = None) -> None:
+    """Unseal and work until stopped. The log is one JSON object a line, also in capsule.log."""
+    settings = check_folder(folder)
+    unlock = _unlock(passphrase_file, key_file, new=False)
+    with (
+        (folder / "capsule.log").open("a", encoding="utf-8") as file,
+        unsealed(folder, unlock, Log(json_lines(sys.stdout), json_lines(file))) as context,
+        _interface(folder, settings.api.enabled),
+    ):
+        log = context.log
+        log.write("started", address=context.address, certificate=context.identity.fingerprint)
+        context.state.set_meta("seal", "open")
+        stopping = _stop_signals()
+        try:
+            Capsule(context).run(lambda: bool(stopping))
+        finally:
+            context.state.set_meta("seal", "closed")
+            log.write("stopped")
+
+
+@app.command()
+def status(
+    folder: Folder,
+    as_json: AsJson = False,
+) -> None:
+    """Say what the Capsule is doing; needs no passphrase."""
+    from openmined.capsule._api import readiness
+
+    settings = check_folder(folder)
+    state = open_read_only(folder)
+    try:
+        rows = state.campaigns()
+        report = {
+            "address": keystore_address(folder / WALLET_FILE),
+            "network": settings.network.name,
+            "seal": readiness(state),
+            "campaigns": [
+                {
+                    "campaign": row.id,
+                    "title": row.facts.get("title"),
+                    "phase": row.phase,
+                    "version": row.facts.get("version"),
+                    "batches": row.facts.get("batches"),
+                    "pending": len(state.pending(row.id)) if row.phase == "open" else 0,
+                }
+                for row in rows
+            ],
+        }
+    finally:
+        state.close()
+    if as_json:
+        typer.echo(json.dumps(report, indent=2))
+        return
+    typer.echo(f"{report['address']} on {report['network']}: {report['seal']}")
+    for row in rows:
+        facts = row.facts
+        typer.echo(
+            f"campaign {row.id} ({facts.get('title', '?')}): {row.phase}, version "
+            f"{facts.get('version', '-')}, {facts.get('batches', 0)} batches"
+        )
+
+
+@app.command()
+def serve(folder: Folder) -> None:
+    """Serve the read-only HTTP interface alone; `start` does this by itself."""
+    import uvicorn
+
+    from openmined.capsule._api import build_api
+
+    settings = check_folder(folder)
+    uvicorn.run(
+        build_api(folder),
+        host=settings.api.host,
+        port=settings.api.port,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+    )
+
+
+@contextlib.contextmanager
+def _interface(folder: Path, enabled: bool) -> Iterator[None]:
+    """Run the HTTP interface as a process of its own for the time of the block."""
+    if not enabled:
+        yield
+        return
+    command = [sys.executable, "-m", "openmined.capsule", "serve", str(folder)]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603 -- our own program
+    try:
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _stop_signals() -> list[int]:
+    received: list[int] = []
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
+
+    signal.signal(signal.SIGTERM, note)
+    signal.signal(signal.SIGINT, note)
+    return received

@@ -1,0 +1,63 @@
+"""The metric on the validation set, from outputs (logits) rather than weights.
+
+Outputs of the linear family are linear in the weights: X (W + sum c_i D_i) = X W + sum c_i X D_i.
+So each update's outputs are computed once, and every coalition and every step size costs only a
+weighted sum of (rows, outputs) arrays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ValidationSet:
+    """Features (rows, inputs) and encoded targets (rows, outputs) of a validation set."""
+
+    features: Array
+    targets: Array
+    metric: Literal["accuracy", "r2"]
+    sha256: str
+    """Digest of the set in the clear, hexadecimal; stands in every receipt."""
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return len(self.targets)
+
+    @cached_property
+    def _labels(self) -> NDArray[np.intp]:
+        labels: NDArray[np.intp] = np.argmax(self.targets, axis=1)
+        return labels
+
+    @cached_property
+    def _spread(self) -> Array:
+        spread: Array = np.square(self.targets - self.targets.mean(axis=0)).sum(axis=0)
+        return spread
+
+    def outputs(self, weights: Array) -> Array:
+        """Return the model's outputs, shape (rows, outputs)."""
+        return self.features @ weights
+
+    def score(self, outputs: Array) -> float:
+        """Return accuracy (rows whose largest output is their class) or R2, mean over targets."""
+        if self.metric == "accuracy":
+            return float(np.mean(np.argmax(outputs, axis=1) == self._labels))
+        residual = np.square(self.targets - outputs).sum(axis=0)
+        return float(np.mean(1.0 - residual / self._spread))
+
+    def loss(self, outputs: Array) -> float:
+        """Return the mean squared error over rows: |outputs - targets|^2 / rows."""
+        return float(np.square(outputs - self.targets).sum()) / self.rows
+
+    @property
+    def resolution(self) -> float:
+        """Two standard errors of the metric at worst: what chance alone may move it by."""
+        return 1.0 / float(np.sqrt(self.rows))

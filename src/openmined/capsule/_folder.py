@@ -1,0 +1,140 @@
+"""A Capsule's folder: making it, opening it, and putting the parts together."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from openmined.capsule._context import Context
+from openmined.capsule._errors import PgpError, SealError, SettingsError
+from openmined.capsule._files import check_private, only_one, write_private
+from openmined.capsule._keyring import Keyring, Unlock, open_keyring, save_keyring
+from openmined.capsule._log import Log
+from openmined.capsule._pgp import Identity
+from openmined.capsule._settings import SETTINGS_FILE, CapsuleSettings, load_settings, save_settings
+from openmined.capsule._state import State
+from openmined.capsule._steps import Step
+from openmined.sonar import SonarContract, Wallet, connect_sonar
+from openmined.storage import Store, connect_store
+
+WALLET_FILE = "wallet.json"
+IDENTITY_FILE = "identity.pgp.age"
+REVOCATION_FILE = "revocation.pgp.age"
+CERTIFICATE_FILE = "certificate.asc"
+
+
+def create_folder(folder: Path, values: dict[str, Any], unlock: Unlock) -> tuple[str, str]:
+    """Make a Capsule: settings, keyring, OpenPGP identity, wallet and an empty state file.
+
+    Args:
+        folder: where; made with mode 0700, must be empty or absent.
+        values: what capsule.toml says beyond the defaults.
+        unlock: how it will be unsealed.
+
+    Returns:
+        The Capsule's address on chain, and the fingerprint of its certificate.
+
+    Raises:
+        SettingsError: if the folder is in use, or a setting is not valid.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise SettingsError(f"{folder} is not empty: choose another folder for a new Capsule")
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.chmod(0o700)
+    settings = save_settings(folder, values)
+    keyring = Keyring.generate()
+    save_keyring(folder, keyring, unlock)
+    identity = Identity.generate(settings.user_id)
+    save_identity(folder, keyring, identity)
+    # The keystore's passphrase is random and sealed, so the cheap derivation protects it as well.
+    wallet = Wallet.create(folder / WALLET_FILE, keyring.wallet_passphrase, cost="light")
+    State.create(folder).close()
+    return wallet.address, identity.fingerprint
+
+
+def save_identity(folder: Path, keyring: Keyring, identity: Identity) -> None:
+    """Seal the OpenPGP identity and its revocation; write the public certificate beside them."""
+    write_private(folder / IDENTITY_FILE, keyring.seal(identity.to_bytes()))
+    write_private(folder / REVOCATION_FILE, keyring.seal(identity.revocation()))
+    certificates = [identity.armored, *identity.revoked_certificates()]
+    write_private(folder / CERTIFICATE_FILE, "\n".join(certificates).encode())
+
+
+def read_identity(folder: Path, keyring: Keyring) -> Identity:
+    """Unseal the OpenPGP identity.
+
+    Raises:
+        SealError: if it is missing or damaged.
+    """
+    path = folder / IDENTITY_FILE
+    try:
+        sealed = path.read_bytes()
+    except OSError as error:
+        raise SealError(f"{path} is missing: restore it from a backup") from error
+    try:
+        return Identity.from_bytes(keyring.open(sealed, str(path)))
+    except PgpError as error:
+        raise SealError(str(error)) from error
+
+
+def open_wallet(folder: Path, keyring: Keyring) -> Wallet:
+    """Open the Ethereum keystore."""
+    return Wallet.from_keystore(folder / WALLET_FILE, keyring.wallet_passphrase)
+
+
+def check_folder(folder: Path) -> CapsuleSettings:
+    """Read the settings and see that nobody else can read the folder.
+
+    Raises:
+        SettingsError: if there is no Capsule, or it is open to others.
+    """
+    settings = load_settings(folder)
+    for name in ("", SETTINGS_FILE, WALLET_FILE):
+        check_private(folder / name)
+    return settings
+
+
+def connect(settings: CapsuleSettings, wallet: Wallet | None) -> tuple[SonarContract, Store]:
+    """Reach chain and store.
+
+    Raises:
+        SonarError, StorageError: if one is not there, or not what the settings say.
+    """
+    network = settings.network
+    contract = connect_sonar(
+        network.rpc_url,
+        network.sonar,
+        wallet,
+        chain_id=network.chain_id,
+        max_fee_wei=int(settings.loop.max_fee_gwei * 1e9) * 5_000_000,
+    )
+    return contract, connect_store(network.store_url, network.gateway_url)
+
+
+@contextlib.contextmanager
+def unsealed(
+    folder: Path, unlock: Unlock, log: Log, on_step: Callable[[Step], None] | None = None
+) -> Iterator[Context]:
+    """Unseal a folder and connect: everything a Capsule needs to work, until the block ends.
+
+    Raises:
+        WrongPassphrase, SealError, StateError, SettingsError: if the folder cannot be used.
+        FolderBusy: if another Capsule works in it.
+        SonarError, StorageError: if chain or store are not there.
+    """
+    settings = check_folder(folder)
+    with only_one(folder):
+        keyring = open_keyring(folder, unlock)
+        identity = read_identity(folder, keyring)
+        state = State.open(folder)
+        contract, store = connect(settings, open_wallet(folder, keyring))
+        try:
+            context = Context(folder, settings, keyring, identity, state, store, contract, log)
+            if on_step is not None:
+                context.on_step = on_step
+            yield context
+        finally:
+            contract.close()
+            state.close()

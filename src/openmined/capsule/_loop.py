@@ -1,0 +1,414 @@
+"""The loop: follow the chain, and do for each campaign the one thing that is due.
+
+Nothing but the chain and the clock sets work in motion. What is due is decided anew in every turn
+from the chain's state and the state file, so a Capsule that was killed, or that was away for hours,
+goes on by itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from openmined.capsule import _batches, _delivery, _opening
+from openmined.capsule._bench import Bench, load_bench
+from openmined.capsule._context import Context
+from openmined.capsule._errors import CampaignRefused, ReleaseRefused, StateError
+from openmined.capsule._state import CampaignRow, Pending, SeenEvent
+from openmined.capsule._steps import Step
+from openmined.protocol import Phase
+from openmined.sonar import (
+    CampaignEvent,
+    CampaignState,
+    CursorState,
+    EventCursor,
+    Poll,
+    Reverted,
+    SonarError,
+    SonarEvent,
+    Terms,
+)
+from openmined.storage import BlockNotFound, StorageError
+
+_FINAL_ROWS = ("ended", "foreign")
+_FINALITY_S = 600.0
+"""After a final event, secrets are kept this long, so that a reorganisation finds them."""
+
+
+class Capsule:
+    """An unsealed Capsule at work. Call `turn` again and again, or `run`."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self._benches: dict[int, Bench] = {}
+        self._retry_at: dict[int, float] = {}
+        kept = ctx.state.meta("cursor")
+        network = ctx.settings.network
+        self._cursor = EventCursor(
+            ctx.contract,
+            network.from_block,
+            state=CursorState.model_validate_json(kept) if kept else None,
+            confirmations=network.confirmations,
+        )
+
+    def run(self, stop: Callable[[], bool]) -> None:
+        """Work until `stop()`; errors that pass are said and waited out."""
+        loop = self._ctx.settings.loop
+        wait = loop.poll_interval_s
+        while not stop():
+            try:
+                busy = self.turn()
+                wait = 0.0 if busy else loop.poll_interval_s
+            except (SonarError, StorageError) as error:
+                wait = min(loop.retry_s, max(2.0 * wait, loop.poll_interval_s))
+                self._ctx.log.write_change(
+                    "loop", "waiting", whom="chain", cause=f"{type(error).__name__}: {error}"
+                )
+            if wait:
+                _wait(wait, stop)
+
+    def turn(self) -> bool:
+        """Look at the chain once and do what is due; return whether anything was done."""
+        busy = self._follow()
+        self._ctx.state.set_meta("turned_at", f"{time.time():.3f}")
+        for event in self._ctx.state.launched():
+            row = self._ctx.state.campaign(event.campaign)
+            if row is not None and row.launch == _launch_of(event) and row.phase in _FINAL_ROWS:
+                continue
+            busy = self._advance_safely(event) or busy
+        return busy
+
+    # ------------------------------------------------------------------ follow
+
+    def _follow(self) -> bool:
+        poll = self._cursor.poll()
+        mine = [_remembered(event) for event in poll.events if self._concerns(event, poll)]
+        if poll.rolled_back_to is not None:
+            self._ctx.log.write("reorganised", back_to=poll.rolled_back_to)
+        if mine or poll.rolled_back_to is not None:
+            self._ctx.on_step(Step.FOLLOW)
+        self._ctx.state.add_events(
+            mine, poll.state.model_dump_json(), rolled_back_to=poll.rolled_back_to
+        )
+        for event in mine:
+            self._ctx.log.write("seen", what=event.kind, campaign=event.campaign, block=event.block)
+        return bool(mine)
+
+    def _concerns(self, event: SonarEvent, poll: Poll) -> bool:
+        if not isinstance(event, CampaignEvent):
+            return False
+        facts = event.arguments()
+        if "capsule" in facts:
+            return str(facts["capsule"]).lower() == self._ctx.address.lower()
+        known = {launch.campaign for launch in self._ctx.state.launched()}
+        known |= {
+            other.campaign
+            for other in poll.events
+            if isinstance(other, CampaignEvent)
+            and str(other.arguments().get("capsule", "")).lower() == self._ctx.address.lower()
+        }
+        return event.campaign in known
+
+    # ----------------------------------------------------------------- advance
+
+    def _advance_safely(self, event: SeenEvent) -> bool:
+        campaign = event.campaign
+        if time.monotonic() < self._retry_at.get(campaign, 0.0):
+            return False
+        try:
+            return self._advance(event)
+        except (StorageError, SonarError, StateError, ReleaseRefused) as error:
+            self._retry_at[campaign] = time.monotonic() + self._ctx.settings.loop.poll_interval_s
+            whom = "store" if isinstance(error, StorageError) else "chain"
+            self._ctx.log.write_change(
+                f"campaign {campaign}",
+                "waiting" if isinstance(error, StorageError | SonarError) else "stuck",
+                campaign=campaign,
+                whom=whom,
+                cause=f"{type(error).__name__}: {error}",
+            )
+            return False
+
+    def _advance(self, event: SeenEvent) -> bool:
+        ctx, launch = self._ctx, _launch_of(event)
+        chain = ctx.contract.campaign(event.campaign)
+        if chain.phase == Phase.NONE or chain.terms.spec.hex() != event.facts["terms"]["spec"]:
+            return False  # the chain is moving; the cursor will tell
+        row = ctx.state.campaign(event.campaign)
+        if row is not None and row.launch != launch:
+            ctx.log.write("replaced", campaign=row.id)
+            ctx.state.drop_campaign(row.id)
+            self._benches.pop(row.id, None)
+            row = None
+        if chain.phase == Phase.LAUNCHED:
+            return self._advance_launched(chain, row, launch)
+        if chain.phase == Phase.OPEN:
+            return self._advance_open(chain, row, launch)
+        return self._advance_ended(chain, row, launch)
+
+    def _advance_launched(self, chain: CampaignState, row: CampaignRow | None, launch: str) -> bool:
+        ctx = self._ctx
+        if chain.closes_at < ctx.contract.now():
+            return self._wait_for(chain.id, "anyone", "the campaign to be expired")
+        if row is not None and row.phase in ("open", "foreign"):
+            row = replace(row, phase="opening")  # the opening was reorganised away
+            ctx.state.put_campaign(row)
+        if row is None:
+            try:
+                checked = self._check(chain)
+                _opening.prepare_opening(ctx, chain, checked, launch)
+            except CampaignRefused as refusal:
+                _opening.reject(ctx, chain, refusal)
+                return True
+            self._benches[chain.id] = checked.bench
+        _opening.send_opening(ctx, chain.id)
+        return True
+
+    def _check(self, chain: CampaignState) -> _opening.Checked:
+        ctx = self._ctx
+        try:
+            return _opening.check_campaign(ctx, chain)
+        except BlockNotFound as error:
+            since = ctx.state.missing_since(chain.id, -1)
+            if time.time() - since < ctx.settings.loop.unavailable_after_s:
+                raise
+            raise CampaignRefused(f"not on the store: {error}") from error
+
+    def _advance_open(self, chain: CampaignState, row: CampaignRow | None, launch: str) -> bool:
+        ctx = self._ctx
+        row = self._settle_opening(chain, row, launch)
+        if row is None:
+            return self._wait_for(chain.id, "chain", "the opening to be confirmed")
+        if row.phase == "foreign":
+            return False
+        settled = self._settle_batches(chain, row)
+        if settled is None:
+            return self._wait_for(chain.id, "chain", "the last report to be confirmed")
+        row = settled
+        bench = self._bench(chain.id)
+        pending = ctx.state.pending(chain.id)
+        now = max(ctx.contract.now(), int(time.time()))
+        if _delivery.delivery_is_due(chain, now):
+            return self._deliver(chain, row, bench)
+        return self._score(chain, row, bench, pending, closed=now >= chain.terms.deadline)
+
+    def _settle_opening(
+        self, chain: CampaignState, row: CampaignRow | None, launch: str
+    ) -> CampaignRow | None:
+        """Compare what the chain says was opened with what this Capsule prepared."""
+        ctx = self._ctx
+        opened = ctx.state.events(chain.id, "CampaignOpened")
+        if row is not None and row.phase in ("open", "foreign"):
+            return row
+        if not opened:
+            return None
+        intent = ctx.state.intent(chain.id, "open", 0)
+        if row is None or intent is None or intent["keys"] != opened[-1].facts["keys"]:
+            ctx.log.write(
+                "foreign", campaign=chain.id, cause="another Capsule of this identity opened it"
+            )
+            foreign = CampaignRow(chain.id, launch, "foreign", row.facts if row else {})
+            ctx.state.put_campaign(foreign)
+            return foreign
+        ctx.reach(Step.ADOPT_OPENING, chain.id)
+        row = replace(row, phase="open")
+        ctx.state.put_campaign(row)
+        return row
+
+    def _settle_batches(self, chain: CampaignState, row: CampaignRow) -> CampaignRow | None:
+        """Bring the row to the batch the chain is at; None while events are outstanding."""
+        ctx = self._ctx
+        while row.facts["batches"] > chain.batches:
+            row = self._take_back(row)
+        scored = {e.facts["batch"]: e for e in ctx.state.events(chain.id, "BatchScored")}
+        while row.facts["batches"] < chain.batches:
+            batch = row.facts["batches"] + 1
+            event = scored.get(batch)
+            if event is None:
+                return None
+            intent = ctx.state.intent(chain.id, "batch", batch)
+            if intent is None or intent["receipt"] != event.facts["receipt"]:
+                return self._leave_to_other(row, batch)
+            row = _batches.adopt_batch(ctx, self._bench(chain.id), row, batch)
+        return row
+
+    def _take_back(self, row: CampaignRow) -> CampaignRow:
+        """A reorganisation removed an adopted batch: stand where it was not."""
+        ctx = self._ctx
+        intent = ctx.state.intent(row.id, "batch", row.facts["batches"])
+        if intent is None:
+            raise StateError(f"campaign {row.id}: reorganised deeper than is remembered")
+        ctx.log.write("taken-back", campaign=row.id, batch=row.facts["batches"])
+        before = {**intent["before"], "decryptions": row.facts["decryptions"]}
+        row = replace(row, facts=before)
+        ctx.state.put_campaign(row)
+        self._benches.pop(row.id, None)
+        return row
+
+    def _leave_to_other(self, row: CampaignRow, batch: int) -> CampaignRow:
+        self._ctx.log.write(
+            "foreign",
+            campaign=row.id,
+            batch=batch,
+            cause="another Capsule of this identity scored it; it is left to that one",
+        )
+        row = replace(row, phase="foreign")
+        self._ctx.state.put_campaign(row)
+        return row
+
+    # ------------------------------------------------------------------- score
+
+    def _score(
+        self,
+        chain: CampaignState,
+        row: CampaignRow,
+        bench: Bench,
+        pending: list[Pending],
+        *,
+        closed: bool,
+    ) -> bool:
+        ctx = self._ctx
+        batch = row.facts["batches"] + 1
+        intent = ctx.state.intent(chain.id, "batch", batch)
+        if intent is not None and not self._usable(intent, chain, row, pending):
+            ctx.state.drop_intent(chain.id, "batch", batch)
+            intent = None
+        if intent is None:
+            if not _batches.batch_is_due(bench, chain, pending, closed=closed):
+                return self._wait_for_mines(chain, bench, pending)
+            gathered = _batches.gather(ctx, bench, chain, pending)
+            if not gathered.size:
+                return False
+            _batches.prepare_batch(ctx, bench, row, chain, gathered)
+            intent = ctx.state.intent(chain.id, "batch", batch)
+            assert intent is not None
+        try:
+            _batches.send_batch(ctx, chain.id, batch, intent)
+        except Reverted as refusal:
+            # Another report came first, or the chain was reorganised: look again, then decide.
+            ctx.log.write("refused", campaign=chain.id, batch=batch, cause=str(refusal))
+            if ctx.contract.campaign(chain.id).batches == chain.batches:
+                ctx.state.drop_intent(chain.id, "batch", batch)
+        return True
+
+    def _usable(
+        self,
+        intent: dict[str, Any],
+        chain: CampaignState,
+        row: CampaignRow,
+        pending: list[Pending],
+    ) -> bool:
+        same_place = (intent["before"]["version"], intent["before"]["epoch"]) == (
+            row.facts["version"],
+            row.facts["epoch"],
+        )
+        return (
+            same_place
+            and intent["best_ppm"] == chain.best_ppm
+            and _batches.intent_still_fits(intent, pending)
+        )
+
+    def _wait_for_mines(self, chain: CampaignState, bench: Bench, pending: list[Pending]) -> bool:
+        batch = min(bench.manifest.scoring.batch, chain.terms.max_batch)
+        self._ctx.log.write_change(
+            f"campaign {chain.id}",
+            "waiting",
+            campaign=chain.id,
+            whom="mines",
+            pending=len(pending),
+            batch=batch,
+            version=chain.version,
+            best_ppm=chain.best_ppm,
+            target_ppm=chain.terms.target_ppm,
+        )
+        return False
+
+    # ------------------------------------------------------------------- end
+
+    def _deliver(self, chain: CampaignState, row: CampaignRow, bench: Bench) -> bool:
+        ctx = self._ctx
+        if ctx.state.intent(chain.id, "deliver", 0) is None:
+            _delivery.prepare_delivery(ctx, bench, row, chain)
+        try:
+            _delivery.send_delivery(ctx, chain.id)
+        except Reverted as refusal:
+            if refusal.reason != "Sonar: not finished":
+                raise
+            # This machine's clock runs ahead of the chain's.
+            return self._wait_for(chain.id, "chain", "its clock to reach the deadline")
+        return True
+
+    def _advance_ended(self, chain: CampaignState, row: CampaignRow | None, launch: str) -> bool:
+        ctx = self._ctx
+        row = row or CampaignRow(chain.id, launch, "new", {})
+        returnable = chain.phase in (Phase.DELIVERED, Phase.EXPIRED)
+        pending = ctx.state.pending(chain.id) if returnable and row.phase != "foreign" else []
+        still = [one for one in pending if self._is_pending(chain.id, one)]
+        if still:
+            _delivery.return_bonds(ctx, chain.id, still, 64)
+            return True
+        if not self._is_settled(chain.id):
+            return False
+        self._benches.pop(chain.id, None)
+        _delivery.forget(ctx, row)
+        ctx.log.write("ended", campaign=chain.id, phase=chain.phase.name.lower())
+        return True
+
+    def _is_pending(self, campaign: int, one: Pending) -> bool:
+        return self._ctx.contract.gradient(campaign, one.gradient).status.name == "PENDING"
+
+    def _is_settled(self, campaign: int) -> bool:
+        kinds = ("CampaignDelivered", "CampaignExpired", "CampaignRejected", "CampaignCancelled")
+        ends = [e for kind in kinds for e in self._ctx.state.events(campaign, kind)]
+        confirmations = self._ctx.settings.network.confirmations
+        wait = _FINALITY_S if confirmations else 0.0
+        return bool(ends) and time.time() - ends[-1].seen_at >= wait
+
+    # ---------------------------------------------------------------- small
+
+    def _bench(self, campaign: int) -> Bench:
+        if campaign not in self._benches:
+            self._benches[campaign] = load_bench(self._ctx, campaign)
+        return self._benches[campaign]
+
+    def _wait_for(self, campaign: int, whom: str, what: str) -> bool:
+        self._ctx.log.write_change(
+            f"campaign {campaign}", "waiting", campaign=campaign, whom=whom, what=what
+        )
+        return False
+
+
+def _wait(seconds: float, stop: Callable[[], bool]) -> None:
+    until = time.monotonic() + seconds
+    while not stop() and (left := until - time.monotonic()) > 0:
+        time.sleep(min(left, 0.2))
+
+
+def _remembered(event: SonarEvent) -> SeenEvent:
+    assert isinstance(event, CampaignEvent)
+    facts = {name: _plain(value) for name, value in event.arguments().items()}
+    return SeenEvent(
+        event.block_number,
+        event.log_index,
+        event.campaign,
+        event.name,
+        facts.get("gradient"),
+        facts,
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, Terms):
+        return {"spec": value.spec.hex(), "deadline": value.deadline}
+    return value
+
+
+def _launch_of(event: SeenEvent) -> str:
+    facts = event.facts
+    text = f"{facts['data_scientist'].lower()} {facts['nonce']} {facts['terms']['spec']}"
+    return hashlib.sha256(text.encode()).hexdigest()
