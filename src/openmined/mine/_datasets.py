@@ -204,8 +204,8 @@ def delete_dataset(folder: MineFolder, name: str) -> None:
 
 
 def forget_caches(folder: MineFolder, name: str) -> None:
-    """Delete every cached statistic that a dataset is part of."""
-    for entry in folder.cache.glob("*.json"):
+    """Delete every cached or released statistic that a dataset is part of."""
+    for entry in (*folder.cache.glob("*.json"), *folder.releases.glob("*.json")):
         with suppress(OSError, ValueError, KeyError):
             if name in json.loads(entry.read_bytes())["datasets"]:
                 entry.with_suffix(".age").unlink(missing_ok=True)

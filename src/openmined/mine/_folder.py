@@ -7,6 +7,7 @@
     ledger.sqlite                 what was seen, decided, sent and earned
     datasets/NAME/                dataset.json and encrypted parts
     cache/                        encrypted statistics; can be deleted at any time
+    releases/                     encrypted noisy releases, one a campaign; part of every backup
     outbox/                       sealed envelopes that are not yet on chain
     logs/mine.jsonl               progress, one JSON object a line
     lock.sqlite, running.json     held by the mine that runs
@@ -84,6 +85,11 @@ class MineFolder:
     def cache(self) -> Path:
         """What can be computed again."""
         return self.path / "cache"
+
+    @property
+    def releases(self) -> Path:
+        """Statistics with noise that campaigns are answered from: made once, never again."""
+        return self.path / "releases"
 
     @property
     def outbox(self) -> Path:
@@ -164,7 +170,10 @@ def create_mine(
         raise MineExists(f"{path} holds a mine already; choose another folder")
     if len(passphrase) < 8:
         raise WrongPassphrase("a passphrase of fewer than 8 characters is refused: choose a longer")
-    for folder in (path, *(path / name for name in ("datasets", "cache", "outbox", "logs"))):
+    for folder in (
+        path,
+        *(path / name for name in ("datasets", "cache", "releases", "outbox", "logs")),
+    ):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     path.chmod(0o700)
     keystore = path / "wallet.json"

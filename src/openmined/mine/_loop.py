@@ -10,42 +10,28 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from openmined.mine._campaigns import CampaignView, MyGradient, fold_events
 from openmined.mine._chain import open_cursor, poll_chain
-from openmined.mine._datasets import Dataset, list_datasets
 from openmined.mine._errors import (
     CampaignUnusable,
     DatasetDamaged,
     DiskFull,
-    TermsRefused,
     TrainingFailed,
 )
 from openmined.mine._folder import MineFolder, Secrets
-from openmined.mine._ledger import Ledger, Submission
-from openmined.mine._permissions import (
-    CampaignRequest,
-    Cause,
-    DatasetUse,
-    Decision,
-    Verdict,
-    decide,
-)
+from openmined.mine._judge import Judge
+from openmined.mine._ledger import Submission
 from openmined.mine._progress import ProgressLog
 from openmined.mine._steps import Step
-from openmined.mine._verify import check_terms
 from openmined.mine._withdraw import pay_out
-from openmined.mine._work import Job, Worker, refuse_unsupported
-from openmined.protocol import CampaignManifest, OpenMinedError, Phase, Reason
+from openmined.mine._work import Worker
+from openmined.protocol import OpenMinedError, Phase, Reason
 
 if TYPE_CHECKING:
     from openmined.sonar import SonarContract
     from openmined.storage import Store
-
-WHOLE_CAMPAIGN = "*"
-"""Stands for the dataset in decisions that no single dataset caused."""
 
 _RECHECK_S = 15.0
 _DOUBT_S = 5.0
@@ -81,12 +67,12 @@ class MineLoop:
         self._cursor = open_cursor(contract, self.ledger, network.from_block)
         self._head: tuple[int, str] | None = None
         self.views: Mapping[int, CampaignView] = {}
-        self._manifests: dict[str, CampaignManifest] = {}
         self._due: dict[int, _Due] = {}
         self._seen: set[tuple[int, int]] = set()
         self._marks: tuple[object, ...] = ()
         self._doubted: set[tuple[int, int]] = set()
         self._doubt_at = 0.0
+        self._judge = Judge(folder, self.settings, self.ledger, store, log, at_step)
         self._worker = self._make_worker()
         self._worker.tidy()
         self._fold()
@@ -140,7 +126,7 @@ class MineLoop:
             return
         self._marks = marks
         self.settings = self._folder.settings()
-        self._worker.settings = self.settings
+        self._worker.settings = self._judge.settings = self.settings
         self._due.clear()
 
     def _read_chain(self) -> None:
@@ -255,8 +241,8 @@ class MineLoop:
         open_work = [s for s in self.ledger.submissions(view.campaign) if not s.final]
         if view.phase.final:
             for submission in open_work:
-                if submission.step not in (Step.SUBMITTED, Step.SUBMITTING):
-                    self._worker.fail(submission, "the campaign ended first")
+                if submission.step != Step.SUBMITTED:
+                    self._worker.abandon(view, submission)
             return
         if view.phase != Phase.OPEN:
             return
@@ -275,7 +261,7 @@ class MineLoop:
             found = self.ledger.submission(submission.campaign, submission.version)
             if found is not None and found.step == Step.SUBMITTING:
                 text = "a transaction of this mine is under way: it may be the gradient's"
-                self._note(view, "wait", "under-way", text)
+                self._judge.note(view, "wait", "under-way", text)
             return
         if not self._still_open(view):
             self._worker.fail(submission, "the campaign closed before it was submitted")
@@ -284,7 +270,7 @@ class MineLoop:
                 self._worker.fail(submission, f"version {view.version} came first")
                 due.at = 0.0
                 return
-            job = self._decide(view)
+            job = self._judge.decide(view)
             if job is None:
                 self._worker.fail(submission, "it is no longer permitted")
             else:
@@ -302,7 +288,7 @@ class MineLoop:
         fruitless = [s for s in tail if not s.share_ppm and s.reason != Reason.STALE]
         if len(fruitless) >= self.settings.loop.patience:
             text = f"its last {len(fruitless)} gradients earned nothing"
-            self._note(view, "refuse", "fruitless", text)
+            self._judge.note(view, "refuse", "fruitless", text)
             return False
         return True
 
@@ -314,12 +300,12 @@ class MineLoop:
         )
 
     def _begin(self, view: CampaignView) -> None:
-        job = self._decide(view)
+        job = self._judge.decide(view)
         if job is None:
             return
         state = self._contract.campaign(view.campaign)
         if state.gradients >= view.max_gradients:
-            self._note(view, "refuse", "full", "the campaign takes no more gradients")
+            self._judge.note(view, "refuse", "full", "the campaign takes no more gradients")
             return
         self._check_funds(view)
         self._work(view, lambda: self._worker.begin(job))
@@ -348,7 +334,7 @@ class MineLoop:
         for submission in self.ledger.submissions(view.campaign):
             if not submission.final and submission.step != Step.SUBMITTED:
                 self._worker.fail(submission, problem)
-        self._note(view, "refuse", code, problem)
+        self._judge.note(view, "refuse", code, problem)
 
     @contextmanager
     def _waiting_out(self, view: CampaignView, due: _Due) -> Iterator[None]:
@@ -361,84 +347,7 @@ class MineLoop:
         except (StorageError, TransactionError, ChainError, DiskFull) as error:
             due.at = time.monotonic() + self.settings.loop.retry_s
             code = "funds" if type(error).__name__ == "NotEnoughFunds" else "waiting"
-            self._note(view, "wait", code, str(error))
-
-    # --- decisions ------------------------------------------------------------------------------
-
-    def _decide(self, view: CampaignView) -> Job | None:
-        """Ask every dataset; return the work if at least one may serve the campaign now."""
-        try:
-            manifest = self._manifest(view)
-            check_terms(manifest, view)
-            refuse_unsupported(manifest)
-        except (CampaignUnusable, OpenMinedError) as error:
-            if not isinstance(error, CampaignUnusable):
-                raise
-            self._note(view, "refuse", "terms", str(error))
-            return None
-        datasets = list_datasets(self._folder)
-        if not datasets:
-            self._note(view, "refuse", "no-data", "the mine has no dataset")
-            return None
-        accepted = [d for d in datasets if self._ask(view, manifest, d).verdict == "accept"]
-        self._at_step(Step.DECIDED)
-        if not accepted:
-            return None
-        privacy = manifest.privacy
-        per_row = privacy is not None and privacy.level == "record"
-        return Job(
-            view=view,
-            manifest=manifest,
-            datasets=tuple(accepted),
-            cpu_share=min(self.settings.permission(d.name).cpu_share for d in accepted),
-            epsilon=(privacy.epsilon, privacy.delta) if privacy and per_row else None,
-        )
-
-    def _ask(self, view: CampaignView, manifest: CampaignManifest, dataset: Dataset) -> Decision:
-        missing = [
-            *manifest.input.missing_from(dataset.dataset_schema),
-            *manifest.output.missing_from(dataset.dataset_schema),
-        ]
-        if missing:
-            causes = (Cause(code="schema", text="; ".join(missing[:8])),)
-            decision = Decision(verdict="refuse", causes=causes)
-        else:
-            decision = decide(
-                self.settings.permission(dataset.name),
-                campaign_request(view, manifest),
-                dataset_use(self.ledger, view.campaign, dataset.name),
-                datetime.now(UTC),
-            )
-        self._record(view, dataset.name, decision)
-        return decision
-
-    def _note(self, view: CampaignView, verdict: Verdict, code: str, text: str) -> None:
-        decision = Decision(verdict=verdict, causes=(Cause(code=code, text=text[:600]),))
-        self._record(view, WHOLE_CAMPAIGN, decision)
-
-    def _record(self, view: CampaignView, dataset: str, decision: Decision) -> None:
-        if self.ledger.record_decision(view.campaign, dataset, decision):
-            self._log.say(
-                Step.DECIDED,
-                campaign=view.campaign,
-                version=view.version,
-                dataset=dataset,
-                verdict=decision.verdict,
-                reason=decision.text,
-            )
-
-    def _manifest(self, view: CampaignView) -> CampaignManifest:
-        from openmined.protocol import ManifestError
-        from openmined.storage import get_manifest
-
-        known = self._manifests.get(view.spec)
-        if known is None:
-            try:
-                known = get_manifest(self._store, bytes.fromhex(view.spec), CampaignManifest)
-            except ManifestError as error:
-                raise TermsRefused(f"its manifest cannot be used: {error}") from error
-            self._manifests[view.spec] = known
-        return known
+            self._judge.note(view, "wait", code, str(error))
 
     def _make_worker(self) -> Worker:
         return Worker(
@@ -452,30 +361,6 @@ class MineLoop:
             refresh=self._refresh,
             at_step=self._at_step,
         )
-
-
-def campaign_request(view: CampaignView, manifest: CampaignManifest) -> CampaignRequest:
-    """Say what a campaign asks of a dataset."""
-    return CampaignRequest(
-        campaign=view.campaign,
-        data_scientist=view.data_scientist,
-        capsule=view.capsule,
-        token=view.token,
-        bounty_wei=view.mines_part,
-        bond_wei=view.bond,
-        fields=(*manifest.input.names, *manifest.output.names),
-        privacy=manifest.privacy,
-    )
-
-
-def dataset_use(ledger: Ledger, campaign: int, dataset: str) -> DatasetUse:
-    """Say what the ledger knows of a dataset's use by a campaign."""
-    return DatasetUse(
-        rounds=ledger.rounds(campaign, dataset),
-        epsilon_spent=ledger.epsilon_spent(dataset),
-        epsilon_paid_here=ledger.privacy_paid(dataset, campaign),
-        answer=ledger.answer(campaign, dataset),
-    )
 
 
 def _mtime(path: object) -> int:

@@ -25,7 +25,13 @@ from openmined.mine._errors import (
     WeakParameters,
 )
 from openmined.mine._folder import MineFolder, write_private
-from openmined.protocol import CampaignManifest, CKKSParameters, OpenMinedError, Packing
+from openmined.protocol import (
+    CampaignManifest,
+    CKKSParameters,
+    OpenMinedError,
+    Packing,
+    PrivacyRequest,
+)
 
 if TYPE_CHECKING:
     from openmined.syft import LearningSpec, Statistics
@@ -143,67 +149,114 @@ _ERRORS: dict[str, type[MineError]] = {
 def _statistics(
     job: TrainingJob, spec: LearningSpec, tell: Callable[[int, int], None]
 ) -> Statistics:
+    """Return what the update is computed from: exact sums, or the campaign's one noisy release."""
+    privacy = row_privacy(job.campaign)
+    if privacy is None:
+        return _exact_statistics(job, spec, tell)
+    from openmined.syft import LinearClassifier, LinearRegression, privatise_statistics
+
+    path = release_path(job.folder, job.spec_digest)
+    known = _load(path, job.identity)
+    if known is not None:
+        return known
+    if not isinstance(spec, LinearRegression | LinearClassifier):
+        raise TrainingFailed("only campaigns of the linear family can be answered privately")
+    exact = _exact_statistics(job, spec, tell)
+    released = privatise_statistics(exact, spec, privacy.epsilon, privacy.delta)
+    # Kept before it is used: a second release would cost the rows' privacy a second time.
+    _save(job, path, released)
+    return released
+
+
+def _exact_statistics(
+    job: TrainingJob, spec: LearningSpec, tell: Callable[[int, int], None]
+) -> Statistics:
     from openmined.syft import accumulate_statistics
 
-    key = cache_key(job)
-    known = _load_statistics(job, key)
+    path = job.folder.cache / f"{cache_key(job)}.age"
+    known = _load(path, job.identity)
     if known is not None:
         return known
     statistics = accumulate_statistics(_mapped(job, spec, tell))
-    _save_statistics(job, key, statistics)
+    if statistics.gram.nbytes + statistics.cross.nbytes <= MAX_CACHED_BYTES:
+        with suppress(OSError):
+            _save(job, path, statistics)
     return statistics
 
 
 def _mapped(
     job: TrainingJob, spec: LearningSpec, tell: Callable[[int, int], None]
 ) -> Iterator[tuple[Any, Any]]:
-    from openmined.syft import encode_targets
+    from openmined.syft import LinearClassifier, LinearRegression, clip_targets, encode_batches
 
     total = sum(dataset.rows for dataset in job.datasets)
-    targets = job.campaign.output.names
-    done = 0
-    assert spec.features is not None
-    for dataset in job.datasets:
-        for batch in read_dataset(job.folder, dataset, job.identity):
-            columns = [batch.column(name) for name in targets]
-            Y = encode_targets(spec, columns if len(columns) > 1 else columns[0])
-            yield spec.features.transform(batch), Y
-            done += batch.num_rows
-            tell(done, total)
+    bounded = row_privacy(job.campaign) is not None
+    batches = (
+        batch
+        for dataset in job.datasets
+        for batch in read_dataset(job.folder, dataset, job.identity)
+    )
+    names = job.campaign.output.names
+    for Z, Y in encode_batches(spec, batches, names, lambda done: tell(done, total)):
+        if bounded and isinstance(spec, LinearRegression | LinearClassifier):
+            yield Z, clip_targets(spec, Y)
+        else:
+            yield Z, Y
 
 
-def _load_statistics(job: TrainingJob, key: str) -> Statistics | None:
+def row_privacy(campaign: CampaignManifest) -> PrivacyRequest | None:
+    """Return the differential privacy that mines themselves have to add, if any."""
+    privacy = campaign.privacy
+    return privacy if privacy is not None and privacy.level == "record" else None
+
+
+def release_path(folder: MineFolder, spec_digest: str) -> Path:
+    """Return where a campaign's noisy release is kept, encrypted; it is made once."""
+    return folder.releases / f"{spec_digest}.age"
+
+
+def release_datasets(folder: MineFolder, spec_digest: str) -> tuple[str, ...] | None:
+    """Return the datasets that a campaign's release was made from; None if there is none."""
+    path = release_path(folder, spec_digest)
+    if not path.is_file():
+        return None
+    try:
+        return tuple(
+            str(name) for name in json.loads(path.with_suffix(".json").read_bytes())["datasets"]
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DatasetDamaged(
+            f"{path.with_suffix('.json')} is damaged: restore it from a backup"
+        ) from error
+
+
+def _load(path: Path, identity: str) -> Statistics | None:
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
     from openmined.syft import Statistics
 
-    path = job.folder.cache / f"{key}.age"
     try:
-        tensors = load(decrypt_bytes(path.read_bytes(), job.identity, str(path)))
+        tensors = load(decrypt_bytes(path.read_bytes(), identity, str(path)))
         return Statistics(int(tensors["n"][0]), tensors["gram"], tensors["cross"])
-    except (OSError, DatasetDamaged, SafetensorError, KeyError):
-        # A cache that cannot be read is computed again.
+    except (FileNotFoundError, SafetensorError, KeyError):
         return None
 
 
-def _save_statistics(job: TrainingJob, key: str, statistics: Statistics) -> None:
+def _save(job: TrainingJob, path: Path, statistics: Statistics) -> None:
     import numpy as np
     from safetensors.numpy import save
 
-    if statistics.gram.nbytes + statistics.cross.nbytes > MAX_CACHED_BYTES:
-        return
     tensors = {
         "n": np.array([statistics.n], np.int64),
         "gram": np.ascontiguousarray(statistics.gram),
         "cross": np.ascontiguousarray(statistics.cross),
     }
     about = {"campaign": job.spec_digest, "datasets": [d.name for d in job.datasets]}
-    with suppress(OSError):
-        path: Path = job.folder.cache / f"{key}.age"
-        # What it is made of is written first: a deleted dataset must find all that is its own.
-        write_private(path.with_suffix(".json"), json.dumps(about).encode())
-        write_private(path, encrypt_bytes(save(tensors), job.folder.recipient))
+    # What it is made of is written first: a deleted dataset must find all that is its own.
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    write_private(path.with_suffix(".json"), json.dumps(about).encode())
+    write_private(path, encrypt_bytes(save(tensors), job.folder.recipient))
 
 
 class _Rest:

@@ -113,6 +113,10 @@ class Worker:
     def _make(self, job: Job, submission: Submission) -> Submission:
         keys, model, blobs = self._download(job)
         submission = self._advance(submission, Step.DOWNLOADED)
+        if job.epsilon is not None:
+            # Charged before the release is made: a kill in between costs nothing but the charge.
+            for dataset in job.datasets:
+                self._ledger.charge_privacy(dataset.name, job.view.campaign, *job.epsilon)
         trained = self._train(job, keys, model, blobs)
         submission = self._advance(submission, Step.TRAINED, samples=trained.samples)
         submission = self._seal(job, keys, trained, submission)
@@ -192,9 +196,6 @@ class Worker:
         )
         envelope = seal_gradient(body, keys.certificate)
         write_private(self._outbox(submission), envelope)
-        for dataset in job.datasets:
-            if job.epsilon is not None:
-                self._ledger.charge_privacy(dataset.name, job.view.campaign, *job.epsilon)
         digest = manifest_digest(self._gradient_manifest(envelope)).hex()
         return self._advance(
             submission, Step.SEALED, envelope=digest, left_mine=1, bond=job.view.bond
@@ -246,6 +247,17 @@ class Worker:
             return self.submitted(submission, found.gradient, found.tx)
         return self._send(view, submission)
 
+    def abandon(self, view: CampaignView, submission: Submission) -> Submission:
+        """Give up a gradient of a campaign that has ended, unless it may still be mined."""
+        address = self._secrets.wallet.address
+        if submission.step == Step.SUBMITTING:
+            if transactions_under_way(self.settings.network.rpc_url, address):
+                return submission
+            fresh = self._refresh().get(view.campaign, view)
+            if fresh.with_envelope(submission.envelope or "") is not None:
+                return submission
+        return self.fail(submission, "the campaign ended first")
+
     def fail(self, submission: Submission, problem: str) -> Submission:
         """Write down that a gradient will not be submitted, and why."""
         self._outbox(submission).unlink(missing_ok=True)
@@ -284,8 +296,6 @@ def refuse_unsupported(manifest: CampaignManifest) -> None:
     """
     if manifest.algorithm.kind == "mlp-classifier":
         raise TermsRefused("it trains a hidden layer, which this mine does not do")
-    if manifest.privacy is not None and manifest.privacy.level == "record":
-        raise TermsRefused("it asks for differential privacy of rows, which this mine cannot add")
 
 
 def _raw(digest: str) -> bytes:
