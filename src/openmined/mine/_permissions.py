@@ -124,11 +124,15 @@ def decide(
 ) -> Decision:
     """Decide whether a dataset may serve a campaign now.
 
-    Every criterion that fails is named, in a fixed order. `refuse` beats `wait` (it is not the
+    A dataset that is not permitted at all says only that; otherwise every criterion that fails is
+    named, in a fixed order. `refuse` beats `wait` (it is not the
     hour), which beats `ask` (the owner has not answered), which beats `accept`.
     """
+    if permission.mode == "deny":
+        cause = Cause(code="denied", text="the dataset is permitted to no campaign")
+        return Decision(verdict="refuse", causes=(cause,))
     refusals = [
-        *_owner(permission, use),
+        *_owner(use),
         *_fields(permission, request),
         *_money(permission, request),
         *_parties(permission, request),
@@ -148,12 +152,10 @@ def decide(
     return Decision(verdict="accept", causes=(Cause(code=code, text=text),))
 
 
-def _owner(permission: DatasetPermission, use: DatasetUse) -> list[Cause]:
-    if permission.mode == "deny":
-        return [Cause(code="denied", text="the dataset is permitted to no campaign")]
-    if use.answer == "refused":
-        return [Cause(code="refused", text="the owner refused it")]
-    return []
+def _owner(use: DatasetUse) -> list[Cause]:
+    if use.answer != "refused":
+        return []
+    return [Cause(code="refused", text="the owner refused it")]
 
 
 def _fields(permission: DatasetPermission, request: CampaignRequest) -> list[Cause]:

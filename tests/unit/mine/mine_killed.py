@@ -1,4 +1,4 @@
-"""Run a mine that is killed at a named moment: `python -m tests.unit.mine.mine_killed FOLDER MOMENT`.
+"""Run a mine that is killed at a named moment: arguments FOLDER MOMENT.
 
 A moment is a `Step`, or an effect whose record is still missing: `stored`, `sent`, `broadcast`.
 """
