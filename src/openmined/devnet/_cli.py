@@ -161,5 +161,5 @@ def _ended_by_signals() -> Iterator[None]:
         typer.echo("stopped; nothing is left running", err=True)
         sys.exit(128 + signal.SIGINT)
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for replaced, handler in before.items():
+            signal.signal(replaced, handler)

@@ -19,10 +19,18 @@ from typing import TYPE_CHECKING, Self
 import httpx
 
 from openmined.devnet._anvil import CHAIN_ID, anvil_arguments, free_port, fund, is_listening
+from openmined.devnet._errors import DevnetError
 from openmined.devnet._programs import find_anvil
 from openmined.devnet._supervisor import Command, Supervisor, openmined_command
 from openmined.protocol import TableSchema
-from openmined.sonar import CapsuleRef, Network, deploy_sonar, devnet_wallet
+from openmined.sonar import (
+    CapsuleRef,
+    Network,
+    deploy_sonar,
+    devnet_wallet,
+    load_networks,
+    save_network,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -85,9 +93,10 @@ class Devnet:
         return path
 
     def start_chain(self) -> None:
-        """Start the node and the store, and deploy the contract."""
-        rpc_port = self._port(8545)
-        store_port = self._port(5001)
+        """Start the node and the store; deploy the contract, unless this folder's chain has it."""
+        known = self._read_network()
+        rpc_port = self._port(8545, known.rpc_url if known else None)
+        store_port = self._port(5001, known.store_url if known else None)
         rpc_url, store_url = (f"http://127.0.0.1:{port}" for port in (rpc_port, store_port))
         state = self.settings.folder / "chain.json"
         self.supervisor.start(Command("anvil", anvil_arguments(find_anvil(), rpc_port, state)))
@@ -105,18 +114,20 @@ class Devnet:
         self.supervisor.wait_until(
             "anvil", lambda: is_listening(rpc_url), timeout_s=_START_S, what="listening"
         )
-        deployer = devnet_wallet(0)
-        fund(rpc_url, deployer.address)
-        sonar = deploy_sonar(rpc_url, deployer)
-        self._network = Network(
-            name="devnet",
-            chain_id=CHAIN_ID,
-            rpc_url=rpc_url,
-            sonar=sonar,
-            store_url=store_url,
-        )
-        self.places |= {"chain (JSON-RPC)": rpc_url, "contract": sonar, "store": store_url}
-        self.say(f"contract deployed at {sonar}")
+        if known is None:
+            deployer = devnet_wallet(0)
+            fund(rpc_url, deployer.address)
+            sonar = deploy_sonar(rpc_url, deployer)
+            known = Network(
+                name="devnet",
+                chain_id=CHAIN_ID,
+                rpc_url=rpc_url,
+                sonar=sonar,
+                store_url=store_url,
+            )
+            self.say(f"contract deployed at {sonar}")
+        self._know(known)
+        self.places |= {"chain": rpc_url, "contract": known.sonar, "store": store_url}
 
     def wait_for_store(self) -> None:
         """Wait until the store answers."""
@@ -126,30 +137,31 @@ class Devnet:
         )
 
     def start_capsule(self) -> None:
-        """Make and start Capsule, and add it to the network."""
+        """Make Capsule, unless it is here already, start it, and add it to the network."""
         from openmined.capsule import Unlock, create_folder, generate_key_file
 
         folder = self.settings.folder / "capsule"
         key_file = self.settings.folder / "capsule.key"
-        port = self._port(7336)
-        url = f"http://127.0.0.1:{port}"
-        generate_key_file(key_file)
-        address, _ = create_folder(
-            folder,
-            {
-                "format": "openmined/capsule@1",
-                "network": self._party_network(),
-                "loop": {"poll_interval_s": _POLL_INTERVAL_S},
-                "api": {"port": port},
-            },
-            Unlock.from_key_file(key_file),
-        )
-        fund(self.network.rpc_url, address)
+        known = self.network.capsule
+        if known is None:
+            port = self._port(7336)
+            generate_key_file(key_file)
+            address, _ = create_folder(
+                folder,
+                {
+                    "format": "openmined/capsule@1",
+                    "network": self._party_network(),
+                    "loop": {"poll_interval_s": _POLL_INTERVAL_S},
+                    "api": {"port": port},
+                },
+                Unlock.from_key_file(key_file),
+            )
+            fund(self.network.rpc_url, address)
+            known = CapsuleRef(address=address, url=f"http://127.0.0.1:{port}")
+            self._know(self.network.model_copy(update={"capsule": known}))
         start = openmined_command("capsule", "start", str(folder), "--key-file", str(key_file))
         self.supervisor.start(Command("capsule", start, self.settings.restarts))
-        capsule = CapsuleRef(address=address, url=url)
-        self._network = self.network.model_copy(update={"capsule": capsule})
-        self.places["capsule"] = url
+        self.places["Capsule"] = str(known.url)
 
     def wait_for_capsule(self) -> None:
         """Wait until Capsule answers on its read-only interface."""
@@ -160,14 +172,48 @@ class Devnet:
         )
 
     def start_mine(self, owner: Owner) -> str:
-        """Make a mine, import its owner's rows, permit campaigns to use them, start it.
+        """Make a mine, unless it is here already: import its owner's rows, permit their use.
 
         Returns:
             The mine's address.
         """
-        from openmined.mine import ImportRequest, change_permission, create_mine, import_source
+        from openmined.mine import MineFolder
 
         folder = self.settings.folder / owner.name.replace(" ", "-")
+        if not folder.exists():
+            self._make_mine(folder, owner)
+        mine = MineFolder(folder)
+        start = openmined_command(
+            "mine", "start", str(folder), "--passphrase-file", str(self.passphrase_file)
+        )
+        self.supervisor.start(Command(owner.name, start, self.settings.restarts))
+        self.mines[mine.address] = owner.name
+        if self.settings.interfaces:
+            self.places[owner.name] = f"http://127.0.0.1:{mine.settings().api.port}"
+        return mine.address
+
+    def start_statistics(self) -> None:
+        """Start the statistics service on this network; it serves Sonar UI as well."""
+        port = self._port(7338)
+        database = (self.settings.folder / "statistics.db").resolve()
+        environment = {"OPENMINED_HOME": str(self.settings.folder)}
+        start = openmined_command(
+            "stats", "start",
+            "--network", self.network.name,
+            "--database", f"sqlite:///{database}",
+            "--port", str(port),
+            "--poll-s", str(_POLL_INTERVAL_S),
+        )  # fmt: skip
+        self.supervisor.start(Command("statistics", start, self.settings.restarts, environment))
+        url = f"http://127.0.0.1:{port}"
+        self.supervisor.wait_until(
+            "statistics", lambda: _answers(f"{url}/v1/health"), timeout_s=_START_S, what="ready"
+        )
+        self.places["statistics"] = url
+
+    def _make_mine(self, folder: Path, owner: Owner) -> None:
+        from openmined.mine import ImportRequest, change_permission, create_mine, import_source
+
         mine, keys = create_mine(
             folder,
             {
@@ -175,9 +221,12 @@ class Devnet:
                 "name": owner.name,
                 "network": self._party_network(),
                 "loop": {"poll_interval_s": _POLL_INTERVAL_S, "retry_s": 2.0},
-                "api": {"enabled": self.settings.interfaces, "port": self._port(7337)},
+                "api": {
+                    "enabled": self.settings.interfaces,
+                    "port": self._port(7340 + len(self.mines)),
+                },
             },
-            self._passphrase(),
+            self.passphrase_file.read_text(encoding="utf-8"),
             cost="light",
         )
         with tempfile.TemporaryDirectory() as exports:
@@ -185,14 +234,7 @@ class Devnet:
             request = ImportRequest(source=source, dataset="rows", schema=owner.schema, strict=True)
             import_source(mine, keys.identity, request)
         change_permission(mine, "rows", {"mode": "automatic", "fields": ["*"]})
-        address = keys.wallet.address
-        fund(self.network.rpc_url, address)
-        start = openmined_command(
-            "mine", "start", str(folder), "--passphrase-file", str(self.passphrase_file)
-        )
-        self.supervisor.start(Command(owner.name, start, self.settings.restarts))
-        self.mines[address] = owner.name
-        return address
+        fund(self.network.rpc_url, keys.wallet.address)
 
     def __enter__(self) -> Self:
         self.supervisor.__enter__()
@@ -210,10 +252,27 @@ class Devnet:
         keys = {"name", "chain_id", "rpc_url", "sonar", "store_url"}
         return self.network.model_dump(mode="json", include=keys)
 
-    def _passphrase(self) -> str:
-        return self.passphrase_file.read_text(encoding="utf-8")
+    def _read_network(self) -> Network | None:
+        return load_networks(self._networks_file).get("devnet")
 
-    def _port(self, preferred: int) -> int:
+    def _know(self, network: Network) -> None:
+        save_network(network, self._networks_file)
+        self._network = network
+
+    @property
+    def _networks_file(self) -> Path:
+        return self.settings.folder / "networks.json"
+
+    def _port(self, preferred: int, used_before: str | None = None) -> int:
+        if used_before is not None:
+            # Mines and Capsule have this address in their settings.
+            before = httpx.URL(used_before).port or 0
+            if free_port(before) != before:
+                raise DevnetError(
+                    f"port {before}, which this devnet used before, is taken by another program: "
+                    f"end that, or start a new devnet with --folder"
+                )
+            return before
         return free_port(preferred if self.settings.fixed_ports else 0)
 
 

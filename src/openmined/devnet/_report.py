@@ -152,8 +152,9 @@ def verdict(report: Report) -> str:
     """One line: what was reached, what the data scientist measured, and whether all adds up."""
     metric = "R2" if report.scenario == "diabetes" else "accuracy"
     sums = "every payout recomputed, the money adds up to the wei"
+    judged = "VERIFIED" if report.verified else "NOT VERIFIED"
     return (
-        f"{'VERIFIED' if report.verified else 'NOT VERIFIED'}: {report.mines} mines raised {metric} "
+        f"{judged}: {report.mines} mines raised {metric} "
         f"from {report.starting_accuracy:.1%} to {report.final_accuracy:.1%} "
         f"(target {report.target_accuracy:.1%}) in {report.seconds.training:.0f} s of training; "
         f"the delivered model has {report.delivered_accuracy:.1%}; "

@@ -81,7 +81,7 @@ def _digits(mines: int) -> Scenario:
             RandomFourierStep(features=511, gamma=0.2, seed="5eed"),
         ),
         algorithm=LinearClassifierAlgorithm(l2=1e-4),
-        update=LocalSteps(steps=30),
+        update=LocalSteps(steps=100),
         metric="accuracy",
         target_ppm=970_000,
         validation=validation,

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -28,11 +28,19 @@ _PR_SET_PDEATHSIG = 1
 
 @dataclass(frozen=True)
 class Command:
-    """A process to run: its name for people, its arguments, and how often it may be restarted."""
+    """A process to run.
+
+    Attributes:
+        name: for people, and of its log.
+        arguments: program and arguments; never a secret, for everybody can read them.
+        restarts: how often it may be started again after a crash.
+        environment: what it gets beside the supervisor's own.
+    """
 
     name: str
     arguments: Sequence[str]
     restarts: int = 0
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -54,7 +62,7 @@ class Supervisor:
     def start(self, command: Command) -> None:
         """Start a process; its output goes to `<logs>/<name>.log`."""
         log = self.logs / f"{command.name.replace(' ', '-')}.log"
-        self._running.append(_Running(command, _spawn(command.arguments, log), log))
+        self._running.append(_Running(command, _spawn(command, log), log))
 
     def wait_until(
         self, name: str, ready: Callable[[], bool], *, timeout_s: float, what: str
@@ -90,7 +98,7 @@ class Supervisor:
                 f"{running.command.name} {what}; restarted "
                 f"({running.restarts} of {running.command.restarts}), log: {running.log}"
             )
-            running.process = _spawn(running.command.arguments, running.log)
+            running.process = _spawn(running.command, running.log)
 
     def process_id(self, name: str) -> int:
         """Return the process id under which `name` runs now."""
@@ -134,10 +142,11 @@ def openmined_command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "openmined", *arguments]
 
 
-def _spawn(arguments: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+def _spawn(command: Command, log: Path) -> subprocess.Popen[bytes]:
     with log.open("ab") as output:
         return subprocess.Popen(  # noqa: S603 - arguments are our own, no shell
-            list(arguments),
+            list(command.arguments),
+            env=os.environ | command.environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
