@@ -23,8 +23,9 @@ from openmined.adapters._errors import (
     UnsafeSource,
 )
 from openmined.adapters._export import Export, Guess, detect, open_export
+from openmined.adapters._hashes import row_hashes
 from openmined.adapters._images import read_image
-from openmined.adapters._index import RowIndex, row_hashes
+from openmined.adapters._index import RowIndex
 from openmined.adapters._json import json_elements, parse_json
 from openmined.adapters._limits import Limits
 from openmined.adapters._mapping import (

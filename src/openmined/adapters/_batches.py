@@ -50,6 +50,7 @@ def to_record_batches(
     order. A batch holds at most `batch_rows` rows, fewer when they are large.
     """
     wanted = arrow_schema(schema)
+    large = [field.name for field in schema.fields if field.type in ("string", "array")]
     pending: list[Row] = []
     size = 0
     for row in checked(iter(rows), schema):
@@ -57,7 +58,7 @@ def to_record_batches(
             on_error(row)
             continue
         pending.append(row)
-        size += sum(map(_weight, row.values.values()))
+        size += 32 * len(schema.fields) + sum(_weight(row.values[name]) for name in large)
         if len(pending) >= batch_rows or size >= _BATCH_BYTES:
             yield _batch(pending, wanted)
             pending, size = [], 0
@@ -65,13 +66,13 @@ def to_record_batches(
         yield _batch(pending, wanted)
 
 
-def _weight(value: object) -> int:
-    """Estimate the bytes a value takes in memory."""
+def _weight(value: Any) -> int:
+    """Estimate the bytes that a text or an array takes in memory."""
+    if value is None:
+        return 0
     if isinstance(value, str):
         return 50 + len(value)
-    if isinstance(value, np.ndarray):
-        return value.nbytes
-    return 32 * len(value) if isinstance(value, tuple) else 32
+    return int(value.nbytes) if isinstance(value, np.ndarray) else 32 * len(value)
 
 
 def _batch(rows: list[Row], wanted: Any) -> Any:

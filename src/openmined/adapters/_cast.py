@@ -33,19 +33,30 @@ def cast(value: Any, field: SchemaField) -> Value:
     Raises:
         ValueError: if the value is of another type, out of range, or breaks a constraint.
     """
-    limits = field.constraints or _NO_LIMITS
-    if value is None or (isinstance(value, str) and not value and field.type != "string"):
-        if limits.required:
-            raise ValueError(f"{field.name} is missing")
-        return None
-    try:
-        typed = _CASTS[field.type](value)
-    except (ValueError, TypeError, OverflowError, RecursionError) as error:
-        reason = f" ({error})" if isinstance(error, _Reason) else ""
-        raise ValueError(f"{field.name} = {shown(value)} is no {field.type}{reason}") from None
-    if field.constraints is not None or field.type == "array":
-        _check(typed, field, limits)
-    return typed
+    return caster(field)(value)
+
+
+def caster(field: SchemaField) -> Callable[[Any], Value]:
+    """Return `cast` for one field, with everything decided that does not depend on the value."""
+    convert, limits = _CASTS[field.type], field.constraints or _NO_LIMITS
+    is_required, is_text = bool(limits.required), field.type == "string"
+    is_bounded = limits != FieldConstraints(required=limits.required)
+
+    def run(value: Any) -> Value:
+        if value is None or (value.__class__ is str and not value and not is_text):
+            if is_required:
+                raise ValueError(f"{field.name} is missing")
+            return None
+        try:
+            typed = convert(value)
+        except (ValueError, TypeError, OverflowError, RecursionError) as error:
+            reason = f" ({error})" if isinstance(error, _Reason) else ""
+            raise ValueError(f"{field.name} = {shown(value)} is no {field.type}{reason}") from None
+        if is_bounded:
+            _check(typed, field, limits)
+        return typed
+
+    return run
 
 
 class _Reason(ValueError):
@@ -171,17 +182,17 @@ def checked(rows: Rows, schema: TableSchema) -> Rows:
     Every field of the schema is present in what comes out, None where the row had none.
     """
     names = frozenset(schema.names)
+    casters = [(field.name, caster(field)) for field in schema.fields]
     for row in rows:
         if isinstance(row, RowError):
             yield row
             continue
+        given = row.values
         try:
-            foreign = row.values.keys() - names
-            if foreign:
-                raise ValueError(f"no field {shown(sorted(foreign)[0])} in the schema")
-            values = {
-                field.name: cast(row.values.get(field.name), field) for field in schema.fields
-            }
+            if not given.keys() <= names:
+                foreign = sorted(given.keys() - names)[0]
+                raise ValueError(f"no field {shown(foreign)} in the schema")
+            values = {name: run(given.get(name)) for name, run in casters}
         except ValueError as error:
             yield RowError(row.place, str(error))
         else:

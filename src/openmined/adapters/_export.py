@@ -17,6 +17,7 @@ from openmined.adapters._open import open_source
 from openmined.adapters._registry import Adapters, load_adapters
 from openmined.adapters._rows import Place, RowError, Rows, shown
 from openmined.adapters._source import Refused, Source
+from openmined.adapters._tabular import TabularAdapter
 from openmined.protocol import OpenMinedError, TableSchema
 
 _UNSURE = 0.05
@@ -65,6 +66,10 @@ class Export:
 
     def batches(self, on_error: Callable[[RowError], None]) -> Iterator[Any]:
         """Yield the rows as record batches of `arrow_schema(schema)`; errors go to `on_error`."""
+        if isinstance(self.adapter, TabularAdapter):
+            found = self.adapter.read_batches(on_error)
+            if found is not None:
+                return found
         return to_record_batches(self._raw(), self.schema, on_error=on_error)
 
     def _raw(self) -> Rows:

@@ -20,6 +20,7 @@ _PLAIN = re.compile(r'(?:[^"\[\]{}]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)
 _SCALAR = re.compile(r'(?:[^",\[\]{}]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)
 _MEMBER = re.compile(r'\s*("(?:[^"\\]++|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*+")\s*:', re.DOTALL)
 _OPEN, _CLOSE = "[{", "]}"
+_DECODER = json.JSONDecoder()
 _CUT_SHORT = "the file ends in the middle of an element: download or export it again"
 
 
@@ -64,21 +65,20 @@ def json_elements(
         if not cutter.enter(key):
             return
         for record, (line, text) in enumerate(cutter.elements(), start=1):
-            place = Place(entry, line, record)
-            if text is None:
-                yield RowError(place, f"an element of more than {limits.record_chars:,} characters")
-                continue
-            if reason := why_broken(text):
-                yield RowError(place, reason)
-                continue
-            try:
-                value = parse_json(text, limits)
-            except ValueError as error:
-                yield RowError(place, f"no JSON: {error}")
-            else:
-                yield place, value
+            yield _judge(Place(entry, line, record), text, limits)
     except _CannotGoOnError as error:
         yield RowError(Place(entry, cutter.line), str(error), stops=True)
+
+
+def _judge(place: Place, text: str | None, limits: Limits) -> tuple[Place, Any] | RowError:
+    if text is None:
+        return RowError(place, f"an element of more than {limits.record_chars:,} characters")
+    if reason := why_broken(text):
+        return RowError(place, reason)
+    try:
+        return place, parse_json(text, limits)
+    except ValueError as error:
+        return RowError(place, f"no JSON: {error}")
 
 
 class _CannotGoOnError(Exception):
@@ -136,9 +136,20 @@ class _Cutter:
         None stands for one that was too long to keep.
         """
         if self._peek() in _OPEN:
-            return self._cut_bracketed()
+            return self._cut_whole() or self._cut_bracketed()
         end = self._scan(_SCALAR, 0)
         return self._take(end).rstrip()
+
+    def _cut_whole(self) -> str | None:
+        """Cut out a value that is sound and wholly in the window, at the speed of `json`'s C code.
+
+        None when it is not, for whatever reason: then the brackets decide where it ends.
+        """
+        try:
+            _, end = _DECODER.raw_decode(self._text, self._at)
+        except (ValueError, RecursionError):
+            return None
+        return self._take(end - self._at)
 
     def _cut_bracketed(self) -> str | None:
         depth, end, too_long = 0, 0, False

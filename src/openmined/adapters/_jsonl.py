@@ -96,10 +96,14 @@ def _parsed_lines(
 
 
 def _plain(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Keep nested objects as JSON text: a schema has no type for them."""
-    if not any(isinstance(value, dict) for value in values.values()):
-        return values
+    """Keep objects, and arrays of anything but numbers, as JSON text: no field type holds them."""
     return {
-        key: json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
+        key: json.dumps(value, ensure_ascii=False) if _is_nested(value) else value
         for key, value in values.items()
     }
+
+
+def _is_nested(value: Any) -> bool:
+    if isinstance(value, list):
+        return not all(isinstance(item, int | float) for item in value)
+    return isinstance(value, dict)

@@ -176,6 +176,14 @@ def bind_columns(
     return readers
 
 
+def plain_columns(mapping: TableMapping, schema: TableSchema) -> dict[str, str] | None:
+    """Return field -> column if every field is a column taken as it is, else None."""
+    sources = {name: mapping.of(name) for name in schema.names}
+    if any(source != ColumnMapping(column=source.column) for source in sources.values()):
+        return None
+    return {name: source.column or name for name, source in sources.items()}
+
+
 def _reader(source: ColumnMapping, columns: Sequence[str], what: str) -> Reader:
     if source.constant is not None:
         return lambda _: source.constant

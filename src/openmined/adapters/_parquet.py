@@ -6,6 +6,7 @@ Pages are read one at a time; a file whose row groups or footer claim more than 
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,16 +14,17 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
+from openmined.adapters._columnar import batch_records
 from openmined.adapters._errors import LimitExceeded, MappingError, SourceError
 from openmined.adapters._limits import MIB
 from openmined.adapters._mapping import TableMapping
-from openmined.adapters._rows import Place, RowError
+from openmined.adapters._rows import Place, RowError, shown
 from openmined.adapters._source import Entry, Source
 from openmined.adapters._tabular import Records, Table, TabularAdapter, bind_tables, field_names
 from openmined.protocol import FieldConstraints, SchemaField, TableSchema
 
 _PATTERNS = ("*.parquet", "*.pq")
-_BATCH_BYTES = 4 * MIB
+_BATCH_ROWS, _BATCH_BYTES = 32_768, 4 * MIB
 _FOOTER_BYTES = 16 * MIB
 
 
@@ -52,34 +54,36 @@ def _table(source: Source, entry: Entry) -> Table:
         if len(set(columns)) != len(columns):
             raise MappingError(f"{entry.name}: two columns have the same name")
         own = _own_schema(entry.name, schema)
-    return Table(entry.name, columns, lambda: _records(source, entry), own)
+    return Table(
+        entry.name,
+        columns,
+        records=lambda: _records(source, entry),
+        schema=own,
+        batches=lambda: _batches(source, entry),
+    )
 
 
 @contextmanager
 def _opened(source: Source, entry: Entry) -> Iterator[Any]:
     import pyarrow.parquet as pq
 
-    path = source.locate(entry)
-    try:
-        if path is None:
-            stream: Any = pa.BufferReader(source.read_whole(entry))
-        else:
-            with source.open(entry) as plain:
-                _check_footer(plain, entry)
-            stream = pa.OSFile(str(path), "rb")
-        with (
-            stream,
-            pq.ParquetFile(
+    with source.open(entry) as plain:
+        # Parquet is read from its end: inside an archive that means holding it in memory.
+        is_seekable = source.locate(entry) is not None
+        stream = plain if is_seekable else io.BytesIO(source.read_whole(entry))
+        _check_footer(stream, entry)
+        try:
+            file = pq.ParquetFile(
                 stream,
                 pre_buffer=False,
                 buffer_size=MIB,
                 thrift_string_size_limit=_FOOTER_BYTES,
                 thrift_container_size_limit=MIB,
-            ) as file,
-        ):
+            )
+        except (pa.ArrowException, OSError) as error:
+            raise SourceError(f"{entry.name}: no readable Parquet: {error}") from error
+        with file:
             yield file
-    except (pa.ArrowException, OSError) as error:
-        raise SourceError(f"{entry.name}: no readable Parquet: {error}") from error
 
 
 def _check_footer(stream: BinaryIO, entry: Entry) -> None:
@@ -93,18 +97,33 @@ def _check_footer(stream: BinaryIO, entry: Entry) -> None:
 
 
 def _records(source: Source, entry: Entry) -> Records:
+    done = 0
+    for batch in _batches(source, entry):
+        if isinstance(batch, RowError):
+            yield batch
+        else:
+            yield from batch_records(batch, entry.name, done)
+            done += batch.num_rows
+
+
+def _batches(source: Source, entry: Entry) -> Iterator[Any]:
+    """Yield record batches, and a last `RowError` where the file is damaged."""
     with _opened(source, entry) as file:
         width = _bytes_per_row(file.metadata)
-        rows = max(1, min(8192, int(_BATCH_BYTES / width)))
-        number = 0
-        try:
-            for batch in file.iter_batches(batch_size=rows, use_threads=False):
-                for values in batch.to_pylist():
-                    number += 1
-                    yield Place(entry.name, record=number), values
-        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-            place = Place(entry.name, record=number + 1)
-            yield RowError(place, f"the file is damaged here: {error}", stops=True)
+        rows = max(1, min(_BATCH_ROWS, int(_BATCH_BYTES / width)))
+        done = 0
+        found = file.iter_batches(batch_size=rows, use_threads=False)
+        while True:
+            try:
+                batch = next(found, None)
+            except (pa.ArrowException, OSError) as error:
+                place = Place(entry.name, record=done + 1)
+                yield RowError(place, f"the file is damaged here: {shown(str(error), 120)}", True)
+                return
+            if batch is None:
+                return
+            yield batch
+            done += batch.num_rows
 
 
 def _bytes_per_row(metadata: Any) -> float:

@@ -73,7 +73,7 @@ class Strava:
             header = head.partition("\n")[0].strip()
             if header.startswith(("Activity ID,", "id,date,name,type,")):
                 return 0.95
-            if header.count(",") >= _MODERN_COLUMNS:
+            if header.count(",") + 1 >= _MODERN_COLUMNS:
                 return 0.8
         return 0.0
 

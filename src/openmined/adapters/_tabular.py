@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeAlias
 
+from openmined.adapters._batches import to_record_batches
 from openmined.adapters._cast import cast
+from openmined.adapters._columnar import batch_records, convert_batch
 from openmined.adapters._errors import MappingError
-from openmined.adapters._mapping import TableMapping, bind_columns
+from openmined.adapters._mapping import TableMapping, bind_columns, plain_columns
 from openmined.adapters._rows import Place, Row, RowError, Rows
 from openmined.adapters._source import Source
 from openmined.protocol import FieldConstraints, SchemaField, TableSchema
@@ -31,6 +34,8 @@ class Table:
     records: Callable[[], Records]
     schema: TableSchema | None = None
     """The format's own types, where it has them."""
+    batches: Callable[[], Iterator[Any]] | None = None
+    """The table as Arrow record batches, where the format is columnar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,31 @@ class TabularAdapter:
         for table in self.tables:
             readers = bind_columns(self.mapping, self.schema, table.columns, table.name)
             yield from map_records(table.records(), readers)
+
+    def read_batches(self, on_error: Callable[[RowError], None]) -> Iterator[Any] | None:
+        """Yield the rows as Arrow batches, column by column; None where only rows will do."""
+        columns = plain_columns(self.mapping, self.schema)
+        if columns is None or any(table.batches is None for table in self.tables):
+            return None
+        return self._convert(columns, on_error)
+
+    def _convert(
+        self, columns: Mapping[str, str], on_error: Callable[[RowError], None]
+    ) -> Iterator[Any]:
+        for table in self.tables:
+            readers = bind_columns(self.mapping, self.schema, table.columns, table.name)
+            done = 0
+            for batch in table.batches() if table.batches else ():
+                if isinstance(batch, RowError):
+                    on_error(batch)
+                    continue
+                converted = convert_batch(batch, self.schema, columns)
+                if converted is not None:
+                    yield converted
+                else:
+                    rows = map_records(batch_records(batch, table.name, done), readers)
+                    yield from to_record_batches(rows, self.schema, on_error=on_error)
+                done += batch.num_rows
 
 
 def bind_tables(
@@ -119,10 +149,9 @@ def field_names(columns: Iterable[str]) -> dict[str, str]:
 def _guess(name: str, values: Sequence[Any]) -> SchemaField:
     present = [value for value in values if value is not None and value != ""]
     if present and all(isinstance(value, list) for value in present):
-        lengths = {len(value) for value in present}
-        if len(lengths) == 1 and min(lengths) >= 1:
-            limits = FieldConstraints(minLength=min(lengths), maxLength=min(lengths))
-            return SchemaField(name=name, type="array", constraints=limits)
+        (length, _), *_ = Counter(len(value) for value in present).most_common(1)
+        limits = FieldConstraints(minLength=max(length, 1), maxLength=max(length, 1))
+        return SchemaField(name=name, type="array", constraints=limits)
     for kind in _GUESSES:
         field = SchemaField.model_validate({"name": name, "type": kind})
         if present and all(_fits(value, field) for value in present):

@@ -111,4 +111,4 @@ def parse_time(text: str) -> datetime:
         return datetime.strptime(text, form)
     _, month, date, clock, offset, year = text.split()
     number = "JanFebMarAprMayJunJulAugSepOctNovDec".index(month) // 3 + 1
-    return datetime.strptime(f"{year}-{number}-{date} {clock} {offset}", "%Y-%m-%d %H:%M:%S %z")
+    return datetime.fromisoformat(f"{year}-{number:02}-{date}T{clock}{offset}")

@@ -109,12 +109,19 @@ def parse_element(text: str) -> Element:
     try:
         parser.Parse(text, True)
     except expat.ExpatError as error:
-        loose = _LOOSE_TAG.fullmatch(text)
-        if loose:
-            plain = {key: _unescape(value) for key, value in _LOOSE.findall(text)}
-            return Element(loose["name"], plain)
+        if loose := _loosely(text):
+            return loose
         raise ValueError(expat.ErrorString(error.code)) from None
     return built[0]
+
+
+def _loosely(text: str) -> Element | None:
+    tag = _LOOSE_TAG.fullmatch(text)
+    pairs = _LOOSE.findall(text)
+    names = {name for name, _ in pairs}
+    if tag is None or len(names) < len(pairs) or not any(" " in name for name in names):
+        return None
+    return Element(tag["name"], {name: _unescape(value) for name, value in pairs})
 
 
 def _unescape(text: str) -> str:
