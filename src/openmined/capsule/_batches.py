@@ -329,6 +329,8 @@ def _record(
                 "envelopes": {str(one.gradient): one.envelope.hex() for one in everyone},
             },
         )
+        released = f"batch {batch}: {scored.accuracy_ppm} ppm"
+        ctx.state.add_release(row.id, facts["epoch"], "accuracy", released)
         used = facts["decryptions"].get(str(facts["epoch"]), 0) + decryptions
         counted = {**facts["decryptions"], str(facts["epoch"]): used}
         ctx.state.put_campaign(replace(row, facts={**facts, "decryptions": counted}))

@@ -123,7 +123,7 @@ class BatchGame:
         return Blend(coefficients, self.validation.score(outputs), self.validation.loss(outputs))
 
     def _fitted(self, members: list[int]) -> Array:
-        from scipy.optimize import nnls
+        from scipy.optimize import nnls  # slow to import: `load_solver` does it in idle time
 
         gram = self._gram[np.ix_(members, members)]
         # A ridge of a millionth keeps near-copies from making the system singular.
@@ -135,6 +135,13 @@ class BatchGame:
         fitted, _ = nnls(factor.T, np.linalg.solve(factor, self._pull[members]))
         coefficients[members] = fitted
         return coefficients
+
+
+def load_solver() -> None:
+    """Import the least-squares solver now, so that the first batch does not wait for it."""
+    import scipy.optimize
+
+    assert scipy.optimize.nnls
 
 
 def capped_weights(samples: Array) -> Array:

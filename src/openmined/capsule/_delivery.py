@@ -9,16 +9,15 @@ from dataclasses import replace
 
 from openmined import __version__
 from openmined.capsule._bench import Bench, campaign_keys
-from openmined.capsule._context import Context
-from openmined.capsule._errors import ReleaseRefused, StateError
+from openmined.capsule._context import Array, Context
+from openmined.capsule._errors import StateError
 from openmined.capsule._pgp import parse_certificate
-from openmined.capsule._release import Release, release_model
 from openmined.capsule._state import CampaignRow, Pending
 from openmined.capsule._steps import Step
 from openmined.protocol import DeliveryManifest, accuracy_to_ppm
 from openmined.sonar import CampaignState
 from openmined.storage import put_manifest, put_ref
-from openmined.syft import save_model
+from openmined.syft import ReleaseLedger, release_weights, save_model
 
 
 def delivery_is_due(chain: CampaignState, now: int) -> bool:
@@ -39,26 +38,10 @@ def prepare_delivery(ctx: Context, bench: Bench, row: CampaignRow, chain: Campai
     Raises:
         ReleaseRefused: if the ledger's budget is used up, or protection costs too much.
     """
-    best = ctx.recall(row.id, "best", 0)
-    if best is None:
-        raise StateError(f"campaign {row.id}: its best weights are gone; restore a backup")
-    ctx.reach(Step.RELEASE, row.id, best_ppm=chain.best_ppm)
-    _enter_release(ctx, row, chain)
-    epoch = row.facts["epoch"]
-    release = release_model(
-        best[0]["weights"],
-        bench.validation,
-        campaign_keys(ctx, bench, epoch).parameters,
-        decryptions=sum(row.facts["decryptions"].values()),
-        security_bits=ctx.settings.release.security_bits,
-        tolerance=bench.manifest.scoring.release_step_ppm / 1e6,
-    )
-    ctx.log.write(
-        "released", campaign=row.id, security_bits=release.security_bits, sigma=release.sigma
-    )
+    released, facts = _release(ctx, bench, row, chain)
     message = ctx.identity.seal_to(
         parse_certificate(bench.manifest.certificate),
-        save_model(release.weights, _card(ctx, bench, row, chain, release)),
+        save_model(released, _card(ctx, bench, row, chain, facts)),
     )
     ctx.reach(Step.PUBLISH_DELIVERY, row.id)
     manifest = DeliveryManifest(
@@ -72,23 +55,47 @@ def prepare_delivery(ctx: Context, bench: Bench, row: CampaignRow, chain: Campai
     ctx.state.put_intent(row.id, "deliver", 0, {"delivery": digest.hex()})
 
 
-def _enter_release(ctx: Context, row: CampaignRow, chain: CampaignState) -> None:
-    """Write the release into the ledger before it is made; a repeated attempt counts once."""
-    epoch, what = row.facts["epoch"], f"model {row.facts['version']} at {chain.best_ppm} ppm"
-    done = ctx.state.releases(row.id, epoch, "model")
-    if what not in done and len(done) >= ctx.settings.release.model_releases:
-        raise ReleaseRefused(
-            f"campaign {row.id}: {len(done)} models of key epoch {epoch} were released, which is "
-            "the budget: rotate the campaign's keys, or raise release.model_releases"
-        )
-    ctx.state.add_release(row.id, epoch, "model", what)
+def _release(
+    ctx: Context, bench: Bench, row: CampaignRow, chain: CampaignState
+) -> tuple[Array, dict[str, int]]:
+    """Return the protected model: made once, entered in the ledger and kept before it can leave."""
+    kept = ctx.recall(row.id, "released", 0)
+    if kept is not None:
+        return kept[0]["weights"], kept[1]
+    best = ctx.recall(row.id, "best", 0)
+    if best is None:
+        raise StateError(f"campaign {row.id}: its best weights are gone; restore a backup")
+    ctx.reach(Step.RELEASE, row.id, best_ppm=chain.best_ppm)
+    epoch = row.facts["epoch"]
+    ledger = ReleaseLedger(
+        # Of whichever key decrypted most: the noise must hide each of them.
+        decryptions=max(row.facts["decryptions"].values()),
+        releases=len(ctx.state.releases(row.id, epoch, "model")),
+        max_decryptions=ctx.settings.release.max_decryptions,
+        max_releases=ctx.settings.release.model_releases,
+    )
+    weights, after = release_weights(best[0]["weights"], campaign_keys(ctx, bench, epoch), ledger)
+    accuracy = bench.validation.score(bench.validation.outputs(weights))
+    step = bench.manifest.scoring.release_step_ppm
+    facts = {
+        "accuracy_ppm": accuracy_to_ppm(accuracy, step),
+        "decryptions": ledger.decryptions,
+    }
+    with ctx.state.change():
+        ctx.state.add_release(row.id, epoch, "model", f"model {after.releases}")
+        ctx.keep(row.id, "released", 0, {"weights": weights}, **facts)
+    ctx.log.write("released", campaign=row.id, **facts)
+    return weights, facts
 
 
 def _card(
-    ctx: Context, bench: Bench, row: CampaignRow, chain: CampaignState, release: Release
+    ctx: Context,
+    bench: Bench,
+    row: CampaignRow,
+    chain: CampaignState,
+    facts: dict[str, int],
 ) -> dict[str, str]:
     manifest = bench.manifest
-    step = manifest.scoring.release_step_ppm
     return {
         "title": manifest.title,
         "chain_id": str(ctx.chain.chain_id),
@@ -103,14 +110,12 @@ def _card(
         "metric": manifest.metric,
         "start_ppm": str(chain.start_ppm),
         "target_ppm": str(chain.terms.target_ppm),
-        "accuracy_ppm": str(accuracy_to_ppm(release.accuracy, step)),
+        "accuracy_ppm": str(facts["accuracy_ppm"]),
         "validation_rows": str(bench.validation.rows),
         "validation_sha256": bench.validation.sha256,
         "gradients": str(chain.gradients),
         "batches": str(chain.batches),
-        "flooding": json.dumps(
-            {"security_bits": release.security_bits, "sigma": release.sigma}, sort_keys=True
-        ),
+        "decryptions": str(facts["decryptions"]),
         "software": f"openmined {__version__}",
     }
 

@@ -75,9 +75,5 @@ class GradientRefused(CapsuleError):
         return str(self)[:400]
 
 
-class ReleaseRefused(CapsuleError):
-    """Releasing this would exceed what the ledger allows."""
-
-
 class BackupError(CapsuleError):
     """A backup cannot be written or read."""

@@ -15,8 +15,9 @@ from typing import Any
 
 from openmined.capsule import _batches, _delivery, _opening
 from openmined.capsule._bench import Bench, load_bench
+from openmined.capsule._combination import load_solver
 from openmined.capsule._context import Context
-from openmined.capsule._errors import CampaignRefused, ReleaseRefused, StateError
+from openmined.capsule._errors import CampaignRefused, StateError
 from openmined.capsule._state import CampaignRow, Pending, SeenEvent
 from openmined.capsule._steps import Step
 from openmined.protocol import Phase
@@ -32,6 +33,7 @@ from openmined.sonar import (
     Terms,
 )
 from openmined.storage import BlockNotFound, StorageError
+from openmined.syft import SyftError
 
 _FINAL_ROWS = ("ended", "foreign")
 _FINALITY_S = 600.0
@@ -56,6 +58,7 @@ class Capsule:
 
     def run(self, stop: Callable[[], bool]) -> None:
         """Work until `stop()`; errors that pass are said and waited out."""
+        load_solver()
         loop = self._ctx.settings.loop
         wait = loop.poll_interval_s
         while not stop():
@@ -120,7 +123,7 @@ class Capsule:
             return False
         try:
             return self._advance(event)
-        except (StorageError, SonarError, StateError, ReleaseRefused) as error:
+        except (StorageError, SonarError, StateError, SyftError) as error:
             self._retry_at[campaign] = time.monotonic() + self._ctx.settings.loop.poll_interval_s
             whom = "store" if isinstance(error, StorageError) else "chain"
             self._ctx.log.write_change(

@@ -82,14 +82,12 @@ class LimitSettings(Frozen):
 
 
 class ReleaseSettings(Frozen):
-    """What of decrypted values may leave (DESIGN 6.6)."""
+    """What of decrypted values may leave under one key epoch (DESIGN 6.6)."""
 
-    accuracy_releases: int = Field(default=100_000, ge=1)
-    """Rounded accuracies per campaign."""
+    max_decryptions: int = Field(default=10_000, ge=1, le=1_000_000)
+    """Updates decrypted before the campaign's keys are rotated."""
     model_releases: int = Field(default=1, ge=1, le=100)
-    """Final models per campaign and key epoch."""
-    security_bits: int = Field(default=30, ge=20, le=60)
-    """The s of noise flooding: a release tells an attacker of the key's noise at most 2^-s."""
+    """Final models."""
 
 
 class ApiSettings(Frozen):
