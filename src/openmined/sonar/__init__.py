@@ -71,7 +71,14 @@ from openmined.sonar._networks import (
     save_network,
 )
 from openmined.sonar._pgp import PgpKey, parse_certificate
-from openmined.sonar._progress import Progress, ProgressPoint, Spend, Waiting, describe
+from openmined.sonar._progress import (
+    Progress,
+    ProgressPoint,
+    Spend,
+    Waiting,
+    describe,
+    measure_progress,
+)
 from openmined.sonar._send import Quote
 from openmined.sonar._sonar import Sonar
 from openmined.sonar._types import (
@@ -184,6 +191,7 @@ __all__ = [
     "keystore_address",
     "load_network",
     "load_networks",
+    "measure_progress",
     "networks_path",
     "openmined_home",
     "parse_certificate",
