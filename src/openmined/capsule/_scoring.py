@@ -27,6 +27,7 @@ from openmined.capsule._combination import (
     Blend,
     capped_weights,
     choose_members,
+    drop_diluters,
     find_harmful,
 )
 from openmined.capsule._duplicates import Fingerprint, find_duplicates, sketch_update
@@ -166,9 +167,9 @@ def score_gradients(
         nothing = _nothing(validation, base, rules, verdicts, prints)
         return _with_memory(nothing, standing.memory)
     game = _game(validation, base, usable, fit=False, scale=rate)
-    members, _ = choose_members(game, tolerance=validation.resolution)
     harm = _harm(game, usable, rules)
-    members = [i for i in members if not harm[usable[i].gradient].reason]
+    members = [i for i, update in enumerate(usable) if not harm[update.gradient].reason]
+    members = drop_diluters(game, members)
     verdicts |= harm
     if not members:
         nothing = _nothing(validation, base, rules, verdicts, prints)
