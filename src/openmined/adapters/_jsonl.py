@@ -13,19 +13,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 from openmined.adapters._json import json_elements, parse_json
 from openmined.adapters._mapping import TableMapping
 from openmined.adapters._rows import Place, RowError
 from openmined.adapters._source import Entry, Source
-from openmined.adapters._tabular import Records, Table, TabularAdapter, bind_tables
+from openmined.adapters._tabular import Records, Table, TabularAdapter, bind_tables, sample_of
 from openmined.adapters._text import read_text, split_lines, why_broken
 
 _LINES = ("*.jsonl", "*.ndjson", "*.jsonlines")
 _ARRAY = ("*.json",)
-_SAMPLE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +55,7 @@ def _table(source: Source, entry: Entry, encoding: str) -> Table:
     def records() -> Records:
         return _records(source, entry, encoding)
 
-    sample = (r for r in islice(records(), _SAMPLE) if not isinstance(r, RowError))
-    columns = dict.fromkeys(key for _, values in sample for key in values)
+    columns = dict.fromkeys(key for values in sample_of(records()) for key in values)
     return Table(entry.name, tuple(columns), records)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeAlias
@@ -12,7 +13,7 @@ from typing import Any, TypeAlias
 from openmined.adapters._batches import to_record_batches
 from openmined.adapters._cast import cast
 from openmined.adapters._columnar import batch_records, convert_batch
-from openmined.adapters._errors import MappingError
+from openmined.adapters._errors import MappingError, SourceError
 from openmined.adapters._mapping import TableMapping, bind_columns, plain_columns
 from openmined.adapters._rows import Place, Row, RowError, Rows
 from openmined.adapters._source import Source
@@ -125,12 +126,24 @@ def infer_schema(table: Table) -> tuple[TableSchema, dict[str, str]]:
     if table.schema is not None:
         names = dict(zip(table.schema.names, table.columns, strict=True))
         return table.schema, names
-    sample = [r[1] for r in islice(table.records(), _SAMPLE) if not isinstance(r, RowError)]
+    sample = sample_of(table.records())
     names = field_names(table.columns)
     fields = tuple(
         _guess(field, [record.get(column) for record in sample]) for field, column in names.items()
     )
     return TableSchema(title=table.name[:4096], fields=fields), names
+
+
+def sample_of(records: Records) -> list[Mapping[str, Any]]:
+    """Return the first good records, up to where the source cannot be read any more.
+
+    That place is reported when the rows are read, not while a schema is guessed.
+    """
+    sample: list[Mapping[str, Any]] = []
+    with suppress(SourceError):
+        good = (r[1] for r in islice(records, _SAMPLE) if not isinstance(r, RowError))
+        sample.extend(good)
+    return sample
 
 
 def field_names(columns: Iterable[str]) -> dict[str, str]:

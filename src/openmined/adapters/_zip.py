@@ -5,12 +5,14 @@ Source: PKWARE APPNOTE 6.3.10; D. Fifield, "A better zip bomb", WOOT 2019 (overl
 
 from __future__ import annotations
 
+import io
 import stat
 import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from openmined.adapters._errors import LimitExceeded, SourceError, UnsafeSource
 from openmined.adapters._limits import Limits
@@ -54,9 +56,32 @@ def open_zip(path: Path, limits: Limits) -> Source:
 
 def _open_entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> BinaryIO:
     try:
-        return cast("BinaryIO", archive.open(info))
+        return cast("BinaryIO", io.BufferedReader(_Unpacked(archive, info), 1 << 16))
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
         raise SourceError(f"{info.filename}: {error}") from error
+
+
+class _Unpacked(io.RawIOBase):
+    """An entry as it unpacks, in bounded steps, with our errors instead of zipfile's."""
+
+    def __init__(self, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
+        self._stream = cast("zipfile.ZipExtFile", archive.open(info))
+        self._name = info.filename
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            data = self._stream.read1(len(buffer))
+        except (EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise SourceError(f"{self._name}: the archive is damaged: {error}") from error
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
 
 
 def _check_directory(path: Path, limits: Limits) -> None:
