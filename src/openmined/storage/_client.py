@@ -103,7 +103,8 @@ class KuboStore:
         with replayable(data) as source:
             plan = plan_upload(source)
             if plan.blocks == 1:
-                self._put_block(next(blocks_of(source, plan.root.cid)))
+                [block] = blocks_of(source, plan)
+                self._put_block(block)
             else:
                 self._import(source, plan)
         return str(plan.root.cid), plan.root.file_bytes

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from openmined.storage._car import car_section_head, encode_car_header
-from openmined.storage._cid import CID
 from openmined.storage._dagpb import Block, Link
 from openmined.storage._errors import SourceChanged
 from openmined.storage._unixfs import FileBuilder
@@ -70,25 +69,34 @@ def plan_upload(source: Source) -> Plan:
 def car_pieces(source: Source, plan: Plan) -> Iterator[bytes]:
     """Yield the archive of a file planned before. Raises SourceChanged as `blocks_of` does."""
     yield encode_car_header(plan.root.cid)
-    for block in blocks_of(source, plan.root.cid):
+    for block in blocks_of(source, plan):
         yield car_section_head(block)
         yield block.data
 
 
-def blocks_of(source: Source, expected: CID) -> Iterator[Block]:
-    """Yield the blocks of a file measured before.
+def blocks_of(source: Source, plan: Plan) -> Iterator[Block]:
+    """Yield the blocks of a file planned before.
 
     Raises:
-        SourceChanged: at the end, if they are no longer the same.
+        SourceChanged: if they are no longer the same; at the end, or when they become more.
     """
+    left = plan.car_bytes - len(encode_car_header(plan.root.cid))
     for item in file_blocks(source):
-        if isinstance(item, Block):
-            yield item
-        elif item.cid != expected:
-            raise SourceChanged(
-                f"the source changed while it was added (was {expected}, now {item.cid}): add it "
-                "again when nothing writes to it"
-            )
+        if isinstance(item, Link):
+            if item.cid != plan.root.cid:
+                raise _changed(plan)
+            return
+        left -= len(car_section_head(item)) + len(item.data)
+        if left < 0:
+            raise _changed(plan)
+        yield item
+
+
+def _changed(plan: Plan) -> SourceChanged:
+    return SourceChanged(
+        f"the source changed while it was added: it is no longer {plan.root.cid}; add it again "
+        "when nothing writes to it"
+    )
 
 
 def cid_of_bytes(data: bytes | bytearray | memoryview) -> str:

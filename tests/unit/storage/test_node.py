@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import socket
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -12,7 +13,10 @@ import pytest
 from openmined.storage import (
     CID,
     FolderBlocks,
+    KuboStore,
     NodeSettings,
+    RetryPolicy,
+    SourceChanged,
     StoreError,
     StoreNode,
     cid_of_bytes,
@@ -355,6 +359,32 @@ def test_body_that_is_no_upload_is_refused(http: httpx.Client, kind: str, body: 
 def test_folders_are_refused(http: httpx.Client) -> None:
     files = {"file": ("folder", b"", "application/x-directory")}
     assert http.post("/api/v0/add", files=files).status_code == 400
+
+
+class Restless(io.BytesIO):
+    """A file that somebody writes to after it was read for the first time."""
+
+    def __init__(self, first: bytes, then: bytes) -> None:
+        super().__init__(first)
+        self._then = then
+
+    def seek(self, place: int, whence: int = 0) -> int:
+        super().seek(0)
+        self.truncate()
+        self.write(self._then)
+        return super().seek(place, whence)
+
+
+@pytest.mark.parametrize("size", [100, MIB + 100])
+@pytest.mark.parametrize("change", [-1, 0, 1, 3 * MIB])
+def test_file_that_changes_meanwhile_is_not_passed_off(
+    node: StoreNode, size: int, change: int
+) -> None:
+    with (
+        KuboStore(node.url, retry=RetryPolicy(attempts=1)) as client,
+        pytest.raises(SourceChanged, match="add it again"),
+    ):
+        client.put_blob(Restless(b"a" * size, b"b" * (size + change)))
 
 
 # Limits.
