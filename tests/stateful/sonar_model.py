@@ -29,6 +29,7 @@ TAKING_FAILS = {
     10: "Sonar: token took another amount",  # the receiver gets more
     12: "Sonar: token has no balance",
     13: "Sonar: token balance is nonsense",
+    14: "Sonar: token has no balance",  # balanceOf writes
 }
 GIVING_FAILS = {
     4: "Sonar: token said no",
@@ -39,8 +40,9 @@ GIVING_FAILS = {
     11: "Sonar: token gave another amount",  # the sender loses more
     12: "Sonar: token has no balance",
     13: "Sonar: token balance is nonsense",
+    14: "Sonar: token has no balance",  # balanceOf writes
 }
-MOODS = range(14)
+MOODS = range(15)
 
 
 class Refused(Exception):

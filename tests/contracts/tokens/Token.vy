@@ -19,6 +19,7 @@ GIVES_MORE: constant(uint256) = 10  # the receiver gets 1 more, minted
 BURNS_MORE: constant(uint256) = 11  # the sender loses 1 more
 BALANCE_REVERTS: constant(uint256) = 12
 BALANCE_SHORT: constant(uint256) = 13  # `balanceOf` returns a single byte
+BALANCE_WRITES: constant(uint256) = 14  # `balanceOf` changes the token's state
 
 mood: public(uint256)
 balances: public(HashMap[address, uint256])
@@ -61,10 +62,11 @@ def approve(spender: address, amount: uint256) -> bool:
 
 
 @external
-@view
 @raw_return
 def balanceOf(account: address) -> Bytes[32]:
     assert self.mood != BALANCE_REVERTS, "Token: no balances today"
+    if self.mood == BALANCE_WRITES:
+        self.balances[self] += 1
     if self.mood == BALANCE_SHORT:
         return x"01"
     return abi_encode(self.balances[account])

@@ -6,6 +6,7 @@ import pytest
 from sonar_world import (
     BALANCE_REVERTS,
     BALANCE_SHORT,
+    BALANCE_WRITES,
     BURNS_MORE,
     ETH,
     GIVES_MORE,
@@ -36,6 +37,7 @@ TAKING = [
     (REVERTS, "Sonar: token call failed"),
     (BALANCE_REVERTS, "Sonar: token has no balance"),
     (BALANCE_SHORT, "Sonar: token balance is nonsense"),
+    (BALANCE_WRITES, "Sonar: token has no balance"),
 ]
 GIVING = [
     (BURNS_MORE, "Sonar: token gave another amount"),

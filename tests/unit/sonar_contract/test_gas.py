@@ -1,0 +1,142 @@
+"""What the calls cost: within the bounds promised, and as in the committed snapshot."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from sonar_gas import (
+    BoaChain,
+    launch,
+    measure_gas,
+    on_fresh_chain,
+    open_campaign,
+    read_snapshot,
+    score,
+    submit,
+    terms,
+)
+from sonar_world import PPM, REPOSITORY, START_S
+from web3 import HTTPProvider, Web3
+
+from openmined.sonar.contract import load_artifact
+
+ANVIL = REPOSITORY / "node_modules/.bin/anvil"
+PARTIES = 26
+
+
+def test_the_snapshot_is_what_the_calls_cost() -> None:
+    assert on_fresh_chain(measure_gas) == read_snapshot(), (
+        "the gas has changed; if it should, run `python benchmarks/gas.py --write`"
+    )
+
+
+def test_a_gradient_costs_less_than_100_000_gas_in_all() -> None:
+    gas = read_snapshot()
+    submitting = gas["submit_gradient"]
+    scoring = gas["score_batch of ten new miners, per gradient"]
+    assert submitting <= 60_000
+    assert scoring <= 40_000
+    assert submitting + scoring <= 100_000
+
+
+def test_a_campaign_costs_the_same_however_many_came_before() -> None:
+    def one_campaign(chain: BoaChain, campaign: int) -> list[int]:
+        return [
+            launch(chain, campaign),
+            open_campaign(chain, campaign),
+            submit(chain, campaign, 2),
+            score(chain, campaign, 300_000, (0, PPM, 0)),
+        ]
+
+    def many(chain: BoaChain) -> list[list[int]]:
+        return [one_campaign(chain, campaign) for campaign in range(1, 41)]
+
+    costs = on_fresh_chain(many)
+    # From the second on, the miner has a credit and the counter of campaigns is not zero.
+    assert all(cost == costs[1] for cost in costs[1:])
+    assert sum(costs[1]) < sum(costs[0])
+
+
+def test_a_gradient_costs_the_same_however_many_came_before() -> None:
+    def many(chain: BoaChain) -> tuple[list[int], list[int]]:
+        changed = list(terms(chain))
+        changed[12] = 2**32 - 1  # max_gradients
+        chain.gas(0, "launch_campaign", b"\x01" * 32, tuple(changed), value=10**18)
+        open_campaign(chain, 1)
+        submits, scores = [], []
+        for gradient in range(300):
+            submits.append(submit(chain, 1, 2))
+            scores.append(score(chain, 1, 0, (gradient, 0, 0)))
+        return submits, scores
+
+    submits, scores = on_fresh_chain(many)
+    assert max(submits) == min(submits)
+    # Numbers above 255 take one more non-zero byte of calldata; nothing else grows.
+    assert max(scores[1:]) - min(scores[1:]) <= 2 * 12
+
+
+class AnvilChain:
+    """The same calls as transactions on a real node, by its unlocked accounts."""
+
+    def __init__(self, url: str):
+        self.web3 = Web3(HTTPProvider(url))
+        self.accounts = self.web3.eth.accounts
+        artifact = load_artifact()
+        self.web3.provider.make_request("evm_setNextBlockTimestamp", [START_S])  # type: ignore[arg-type]
+        contract = self.web3.eth.contract(abi=list(artifact.abi), bytecode=artifact.bytecode)
+        deployed = contract.constructor().transact({"from": self.accounts[-1]})
+        address = self.web3.eth.wait_for_transaction_receipt(deployed)["contractAddress"]
+        assert self.web3.eth.get_code(address) == artifact.deployed_bytecode
+        self.sonar = self.web3.eth.contract(address=address, abi=list(artifact.abi))
+
+    def address(self, party: int) -> str:
+        return str(self.accounts[party])
+
+    def gas(self, party: int, method: str, *arguments: Any, value: int = 0) -> int:
+        call = self.sonar.get_function_by_name(method)(*arguments)
+        # With a limit given: an estimate would be made at the time of the last block.
+        sender = {"from": self.accounts[party], "value": value, "gas": 2_000_000}
+        sent = call.transact(sender)
+        receipt = self.web3.eth.wait_for_transaction_receipt(sent, poll_latency=0.01)
+        assert receipt["status"] == 1, method
+        return int(receipt["gasUsed"])
+
+    def go_to(self, timestamp_s: int) -> None:
+        self.web3.provider.make_request("evm_setNextBlockTimestamp", [timestamp_s])  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def anvil() -> Iterator[str]:
+    if not ANVIL.exists():
+        pytest.skip("anvil is not installed: run `npm ci`")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [ANVIL, "--host", "127.0.0.1", "--port", str(port), "--accounts", str(PARTIES)]
+    with subprocess.Popen([*command, "--silent"], stdout=subprocess.DEVNULL) as process:
+        try:
+            url = f"http://127.0.0.1:{port}"
+            wait_until_connected(url)
+            yield url
+        finally:
+            process.terminate()
+
+
+def wait_until_connected(url: str, limit_s: float = 30.0) -> None:
+    web3, end = Web3(HTTPProvider(url)), time.monotonic() + limit_s
+    while not web3.is_connected():
+        assert time.monotonic() < end, f"anvil did not start within {limit_s} s"
+
+
+def test_a_real_node_charges_the_same(anvil: str) -> None:
+    charged = measure_gas(AnvilChain(anvil))
+    known = read_snapshot()
+    # Addresses with zero bytes make calldata cheaper: 12 gas each.
+    off = {name: gas - known[name] for name, gas in charged.items() if abs(gas - known[name]) > 24}
+    assert not off, json.dumps(off)
