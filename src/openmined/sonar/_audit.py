@@ -215,6 +215,8 @@ class _Audit:
         self.expect(batch, "the receipt's campaign", receipt.campaign, event.campaign)
         self.expect(batch, "the receipt's batch", receipt.batch, batch)
         self.expect(batch, "the receipt's accuracy", receipt.accuracy_after_ppm, event.accuracy_ppm)
+        before = receipt.accuracy_before_ppm
+        self.expect(batch, "the receipt's accuracy before", before, record.best_before_ppm)
         parent = record.model_before.hex()
         self.expect(batch, "the receipt's parent model", receipt.parent_model, parent)
         model = None if event.model == NO_MODEL else event.model.hex()

@@ -183,7 +183,8 @@ class Campaign:
 
         data = self._open_delivery(self.history())
         try:
-            weights, _ = load_model(data)
+            weights, card = load_model(data)
+            self._check_card(card)
             return estimator_from_weights(self.manifest, weights)
         except SyftError as error:
             raise DeliveryRefused(f"the delivered model cannot be used: {error}") from error
@@ -262,6 +263,22 @@ class Campaign:
                 f"the {what} manifest is of campaign {campaign} of {chain.sonar} on chain "
                 f"{chain.chain_id}: Capsule published another campaign's"
             )
+
+    def _check_card(self, card: dict[str, str]) -> None:
+        # Signed together with the weights: what Capsule once delivered for another campaign of
+        # hers cannot pass for this one's.
+        contract = self._sonar.contract
+        wanted = {
+            "chain_id": str(contract.chain_id),
+            "sonar": contract.address.lower(),
+            "campaign": str(self.id),
+        }
+        for name, value in wanted.items():
+            if card.get(name, value).lower() != value:
+                raise DeliveryRefused(
+                    f"the delivered model is of {name} {card[name][:64]}, not {value}: Capsule "
+                    "delivered another campaign's"
+                )
 
     def _why_not(self, history: History) -> str:
         if history.phase.final:

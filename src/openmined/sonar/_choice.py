@@ -38,8 +38,8 @@ TEXT_FEATURES = 1023
 RANDOM_FEATURES = 511
 _FOLDS = 3
 _MOST_ROWS = 1200
-_L2 = 1e-3
-_BETTER_BY = 0.01
+_CLASSIFIER_L2, _REGRESSION_L2 = 1e-4, 1e-3
+_BETTER_BY = 0.02
 """What a wider map has to gain before it is taken: it costs every mine time."""
 
 _REGRESSORS = frozenset({"LinearRegression", "Ridge", "RidgeCV", "SGDRegressor"})
@@ -117,13 +117,15 @@ def _read_algorithm(estimator: Any) -> Algorithm:
     if steps and isinstance(steps, list):  # a scikit-learn Pipeline
         return _read_algorithm(steps[-1][1])
     name = type(estimator).__name__
-    l2 = float(getattr(estimator, "l2", _L2) or _L2)
+    l2 = getattr(
+        estimator, "l2", None
+    )  # a spec of ours; scikit-learn's `alpha` is of another scale
     if name in _NETWORKS:
         return _read_network(estimator)
     if name in _REGRESSORS or name == "RandomFeatureRegressor":
-        return LinearRegressionAlgorithm(l2=l2)
+        return LinearRegressionAlgorithm(l2=l2 or _REGRESSION_L2)
     if name in _CLASSIFIERS or name in _SPECS:
-        return LinearClassifierAlgorithm(l2=l2)
+        return LinearClassifierAlgorithm(l2=l2 or _CLASSIFIER_L2)
     known = ", ".join(sorted(_REGRESSORS | _CLASSIFIERS | _NETWORKS | _SPECS))
     raise LaunchRefused(f"{name} cannot be trained on encrypted weights; these can: {known}")
 
@@ -145,8 +147,8 @@ def _read_network(estimator: Any) -> MLPClassifierAlgorithm:
 
 def _default_algorithm(task: Task) -> Algorithm:
     if task == "classification":
-        return LinearClassifierAlgorithm(l2=_L2)
-    return LinearRegressionAlgorithm(l2=_L2)
+        return LinearClassifierAlgorithm(l2=_CLASSIFIER_L2)
+    return LinearRegressionAlgorithm(l2=_REGRESSION_L2)
 
 
 def _choose_features(
@@ -155,12 +157,13 @@ def _choose_features(
     sources = _source_steps(table)
     if linear_only:
         return sources
-    best, best_score = sources, _cross_validate(table, sources, algorithm)
-    for candidate in _wider(table.input, sources, seed):
-        score = _cross_validate(table, candidate, algorithm)
-        if score > best_score + _BETTER_BY:
-            best, best_score = candidate, score
-    return best
+    wider = list(_wider(table.input, sources, seed))
+    if not wider:
+        return sources
+    scores = [_cross_validate(table, candidate, algorithm) for candidate in wider]
+    best = max(range(len(wider)), key=scores.__getitem__)
+    plain = _cross_validate(table, sources, algorithm)
+    return wider[best] if scores[best] > plain + _BETTER_BY else sources
 
 
 def _source_steps(table: ValidationTable) -> tuple[FeatureStep, ...]:
@@ -223,17 +226,17 @@ def _cross_validate(
     features = build_features(steps, table.input)
     order = np.random.default_rng(0).permutation(table.rows)[:rows]
     columns = {name: np.asarray(column)[order] for name, column in table.columns.items()}
-    spec = make_spec(table, steps, algorithm or _default_algorithm(table.task), PlainGradient())
+    algorithm = algorithm or _default_algorithm(table.task)
+    spec = make_spec(table, steps, algorithm, PlainGradient())
     Z = features.transform(columns)
     targets = [columns[name] for name in table.output.names]
     Y = encode_targets(spec, targets[0] if len(targets) == 1 else targets)
-    l2 = getattr(algorithm, "l2", _L2)
     scores = []
     for held in np.array_split(np.arange(rows), _FOLDS):
         kept = np.setdiff1d(np.arange(rows), held)
         if len(held) < 2:
             continue
-        scores.append(evaluate(spec, _solve(Z[kept], Y[kept], l2), Z[held], Y[held]))
+        scores.append(evaluate(spec, _solve(Z[kept], Y[kept], spec.l2), Z[held], Y[held]))
     return float(np.mean(scores)) if scores else float("-inf")
 
 

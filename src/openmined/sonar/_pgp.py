@@ -134,23 +134,21 @@ def parse_certificate(text: str) -> Cert:
     """Read a certificate that something can be encrypted to.
 
     Raises:
-        SonarError: if it is none, is revoked, is a secret key, or cannot receive.
+        SonarError: if it is none, is revoked, or cannot receive.
     """
     if len(text) > MAX_CERTIFICATE_BYTES:
         raise SonarError("a certificate above 64 KiB is refused")
     try:
         certificate = Cert.from_bytes(text.encode())
-        usable = not certificate.is_revoked and not certificate.has_secret_keys
+        revoked = certificate.is_revoked
         pysequoia.encrypt(b"", recipients=[certificate], armor=False)
     except Exception as error:
         raise SonarError(
             "this is no OpenPGP certificate that can receive messages (none at all, or expired): "
             "ask its owner for a new one"
         ) from error
-    if not usable:
-        raise SonarError(
-            f"certificate {certificate.fingerprint} is revoked, or holds secret keys: do not use it"
-        )
+    if revoked:
+        raise SonarError(f"certificate {certificate.fingerprint} is revoked: ask for the new one")
     return certificate
 
 

@@ -5,6 +5,7 @@ The CSV is RFC 4180 and UTF-8, with a header of all field names; `array` fields 
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -160,10 +161,14 @@ def _read_matrix(matrix: NDArray[Any], schema: TableSchema | None) -> dict[str, 
 def _as_array(name: str, column: Any) -> NDArray[Any]:
     import numpy as np
 
-    array = np.asarray(column)
-    if array.dtype.kind != "O":
-        return array
+    if isinstance(column, np.ndarray) and column.dtype.kind != "O":
+        return column
     values = list(column)
+    if not any(isinstance(value, str) or value is None for value in values):
+        with contextlib.suppress(ValueError):  # arrays of several lengths
+            array = np.asarray(values)
+            if array.dtype.kind != "O":
+                return array
     if any(
         value is None or value != value for value in values if np.isscalar(value) or value is None
     ):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+import tempfile
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -30,27 +34,28 @@ class Anvil:
         self.start()
 
     def start(self) -> None:
+        # Into a file: a pipe nobody reads fills up, and anvil stands still.
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop
         self._process = subprocess.Popen(
             [anvil_binary(), "--host", "127.0.0.1", "--port", str(self.port), *self._options],
-            stdout=subprocess.PIPE,
-            text=True,
+            stdout=self._log,
         )
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            if found := re.search(r"Listening on 127\.0\.0\.1:(\d+)", line):
-                self.port = int(found[1])
-                break
-        else:
-            raise AssertionError(f"anvil ended with {self._process.wait()}")
+        self.port = wait_for(self._read_port)
         self.url = f"http://127.0.0.1:{self.port}"
         self._rpc = Rpc(self.url)
+
+    def _read_port(self) -> int:
+        assert self._process.poll() is None, f"anvil ended with {self._process.returncode}"
+        # Not `read`: the child writes at the same file offset.
+        text = os.pread(self._log.fileno(), 1 << 16, 0).decode()
+        found = re.search(r"Listening on 127\.0\.0\.1:(\d+)", text)
+        return int(found[1]) if found else 0
 
     def stop(self) -> None:
         self._rpc.close()
         self._process.kill()
         self._process.wait()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
+        self._log.close()
 
     def __enter__(self) -> Self:
         return self
@@ -92,3 +97,16 @@ def wait_for(condition: Callable[[], T], deadline_s: float = 20.0) -> T:
             return value
         time.sleep(0.01)
     raise AssertionError("the condition did not come true in time")
+
+
+def in_background(call: Callable[[], Any]) -> Future[Any]:
+    future: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(call())
+        except BaseException as error:  # noqa: BLE001 - handed to the test
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future

@@ -2,13 +2,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from tests.unit.sonar.chain import Anvil
+from tests.unit.sonar.played import PlayedCapsule, generate_pgp
 
+from openmined.protocol import ColumnsStep, LinearClassifierAlgorithm
 from openmined.sonar import (
+    Campaign,
+    CapsuleRef,
+    PgpKey,
+    Sonar,
     SonarContract,
     Terms,
     Wallet,
@@ -16,7 +24,9 @@ from openmined.sonar import (
     deploy_sonar,
     devnet_wallets,
 )
+from openmined.storage import MemoryStore
 
+_NUMBERS = count(1)
 SPEC = b"\x11" * 32
 KEYS, MODEL, RECEIPT, DELIVERY, ENVELOPE = (bytes([n]) * 32 for n in range(0xA0, 0xA5))
 
@@ -98,3 +108,63 @@ def own_world(wallets: list[Wallet], tmp_path: Path) -> Iterator[World]:
         yield world
         for client in (world.data_scientist, world.capsule, world.miner, world.stranger):
             client.close()
+
+
+@dataclass
+class Scene:
+    """A world with a store, a data scientist's Sonar and a played Capsule."""
+
+    world: World
+    store: MemoryStore
+    sonar: Sonar
+    capsule: PlayedCapsule
+    pgp: PgpKey
+    drafts: Path
+
+    def launch(self, **changes: Any) -> Campaign:
+        rows = np.random.default_rng(7).normal(size=(120, 3))
+        labels = np.where(rows @ [1.0, -2.0, 0.5] > 0, "yes", "no")
+        values: dict[str, Any] = {
+            "title": "A test",
+            "bounty": 10**6,
+            "estimator": LinearClassifierAlgorithm(),
+            "features": [ColumnsStep(columns=("x",))],
+            "target_accuracy": 0.9,
+            "duration_s": 3600,
+            "grace_s": 600,
+            "capsule_certificate": self.capsule.certificate,
+            "repeat": next(_NUMBERS),  # the world outlives the scene: every launch is its own
+        }
+        return self.sonar.launch_campaign(rows, labels, **values | changes)
+
+    def submit(self, campaign: Campaign, *, envelope: bytes = ENVELOPE, version: int = 1) -> int:
+        return self.world.miner.submit_gradient(campaign.id, version, envelope).gradient
+
+
+@pytest.fixture(scope="session")
+def pgp() -> PgpKey:
+    return PgpKey(generate_pgp("Data scientist"))
+
+
+def build_scene(world: World, pgp: PgpKey, folder: Path) -> Scene:
+    store = MemoryStore()
+    capsule = PlayedCapsule(world.capsule, store)
+    sonar = Sonar(
+        world.data_scientist,
+        store,
+        pgp=pgp,
+        capsule=CapsuleRef(address=capsule.address),
+        drafts=folder / "drafts",
+        poll_s=0.01,
+    )
+    return Scene(world, store, sonar, capsule, pgp, folder / "drafts")
+
+
+@pytest.fixture
+def scene(world: World, pgp: PgpKey, tmp_path: Path) -> Scene:
+    return build_scene(world, pgp, tmp_path)
+
+
+@pytest.fixture
+def own_scene(own_world: World, pgp: PgpKey, tmp_path: Path) -> Scene:
+    return build_scene(own_world, pgp, tmp_path)

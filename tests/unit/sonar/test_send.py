@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import threading
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from tests.unit.sonar.chain import wait_for
+from tests.unit.sonar.chain import in_background, wait_for
 from tests.unit.sonar.conftest import ENVELOPE, World
 
 from openmined.sonar import (
@@ -33,19 +31,6 @@ def client(world: World, wallet: Wallet, tmp_path: Path, **options: Any) -> Sona
     return connect_sonar(
         world.anvil.url, world.address, wallet, lock_folder=tmp_path / "locks", **options
     )
-
-
-def in_background(call: Callable[[], Any]) -> Future[Any]:
-    future: Future[Any] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(call())
-        except BaseException as error:  # noqa: BLE001 - handed to the test
-            future.set_exception(error)
-
-    threading.Thread(target=run, daemon=True).start()
-    return future
 
 
 def nonce_of(world: World, wallet: Wallet) -> int:
