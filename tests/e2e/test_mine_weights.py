@@ -32,7 +32,7 @@ def memory_of(pid: int) -> Iterator[bytes]:
     """Yield what a process may have written: all but mappings of files that are read-only."""
     try:
         maps = Path(f"/proc/{pid}/maps").read_text().splitlines()
-        with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+        with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
             for line in maps:
                 span, mode = line.split()[:2]
                 if not mode.startswith("rw"):

@@ -78,8 +78,12 @@ class MineLoop:
         self._fold()
 
     def close(self) -> None:
-        """Close the ledger."""
+        """Close the ledger and the connections to chain and store."""
         self.ledger.close()
+        self._contract.close()
+        close_store = getattr(self._store, "close", None)
+        if close_store is not None:
+            close_store()
 
     def run(self, stop: Callable[[], bool], pause: Callable[[float], object] = time.sleep) -> None:
         """Work until `stop()`; failures of chain, store and disk are waited out."""

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,8 +26,10 @@ from openmined.mine import (
     create_mine,
     import_batches,
 )
+from openmined.mine._loop import MineLoop
+from openmined.mine._progress import ProgressLog
+from openmined.mine._run import build_loop
 from openmined.protocol import (
-    BlobRef,
     CampaignManifest,
     GradientManifest,
     KeysManifest,
@@ -104,6 +107,7 @@ class Opened:
     manifest: CampaignManifest
     keys: SecretKeys
     keys_digest: bytes
+    epoch: int = 1
     models: dict[int, bytes] = field(default_factory=dict)
 
 
@@ -206,27 +210,48 @@ class MineWorld:
         *,
         change_keys: Callable[[KeysManifest], KeysManifest] = lambda found: found,
         change_model: Callable[[ModelManifest], ModelManifest] = lambda found: found,
+        change_blob: Callable[[str, bytes], bytes] = lambda _purpose, data: data,
     ) -> Opened:
+        opened = Opened(
+            campaign, manifest, *self.publish_keys(manifest, campaign, 1, change_keys, change_blob)
+        )
+        start = np.zeros((9, 3)) if weights is None else weights
+        model = self.publish_model(opened, 1, start, change_model, change_blob)
+        self.capsule.open_campaign(campaign, opened.keys_digest, model, START_PPM)
+        return opened
+
+    def rotate(self, opened: Opened, weights: np.ndarray[Any, Any]) -> None:
+        opened.epoch += 1
+        opened.keys, opened.keys_digest = self.publish_keys(
+            opened.manifest, opened.campaign, opened.epoch
+        )
+        version = self.capsule.campaign(opened.campaign).version + 1
+        model = self.publish_model(opened, version, weights)
+        self.capsule.rotate_keys(opened.campaign, opened.keys_digest, model)
+
+    def publish_keys(
+        self,
+        manifest: CampaignManifest,
+        campaign: int,
+        epoch: int,
+        change: Callable[[KeysManifest], KeysManifest] = lambda found: found,
+        change_blob: Callable[[str, bytes], bytes] = lambda _purpose, data: data,
+    ) -> tuple[SecretKeys, bytes]:
         spec = spec_from_manifest(manifest)
         keys = generate_keys(choose_parameters(spec), spec)
         blobs = [
-            put_ref(self.store, data, purpose)
+            put_ref(self.store, change_blob(purpose, data), purpose)
             for purpose, data in sorted(keys.public.to_blobs().items())
         ]
         published = KeysManifest(
             chain=self.chain,
             campaign=campaign,
-            epoch=1,
+            epoch=epoch,
             parameters=keys.parameters,
             blobs=tuple(blobs),
             certificate=str(self.certificate.extract_certificate()),
         )
-        digest = put_manifest(self.store, change_keys(published))
-        opened = Opened(campaign, manifest, keys, digest)
-        start = np.zeros((spec.inputs, spec.outputs)) if weights is None else weights
-        model = self.publish_model(opened, 1, start, change_model)
-        self.capsule.open_campaign(campaign, digest, model, START_PPM)
-        return opened
+        return keys, put_manifest(self.store, change(published))
 
     def publish_model(
         self,
@@ -234,14 +259,18 @@ class MineWorld:
         version: int,
         weights: np.ndarray[Any, Any],
         change: Callable[[ModelManifest], ModelManifest] = lambda found: found,
+        change_blob: Callable[[str, bytes], bytes] = lambda _purpose, data: data,
     ) -> bytes:
         encrypted = encrypt_model(weights, opened.keys)
-        refs = tuple(put_ref(self.store, blob, "ciphertext") for blob in encrypted.to_blobs())
+        refs = tuple(
+            put_ref(self.store, change_blob("ciphertext", blob), "ciphertext")
+            for blob in encrypted.to_blobs()
+        )
         manifest = ModelManifest(
             chain=self.chain,
             campaign=opened.campaign,
             version=version,
-            epoch=1,
+            epoch=opened.epoch,
             keys=opened.keys_digest.hex(),
             packing=encrypted.packing,
             ciphertexts=refs,
@@ -290,11 +319,21 @@ class MineWorld:
 
 
 @contextmanager
+def drained(anvil: Anvil) -> Iterator[None]:
+    """Read what anvil prints: a mine asks so often that an unread pipe would soon stop it."""
+    reader = threading.Thread(target=lambda: list(anvil._process.stdout or ()), daemon=True)
+    reader.start()
+    yield
+    anvil._process.kill()
+    reader.join()
+
+
+@contextmanager
 def mine_world() -> Iterator[MineWorld]:
     with tempfile.TemporaryDirectory(prefix="openmined-mine-") as name:
         folder = Path(name)
         os.environ["OPENMINED_HOME"] = str(folder / "home")
-        with Anvil() as anvil, open_node(folder / "store") as node:
+        with Anvil() as anvil, drained(anvil), open_node(folder / "store") as node:
             wallets = devnet_wallets(3)
             address = deploy_sonar(anvil.url, wallets[0])
             with (
@@ -343,5 +382,12 @@ class MineProcess:
         self.process.communicate()
 
 
-def blob(store: Any, ref: BlobRef) -> bytes:
-    return get_ref(store, ref)
+@contextmanager
+def mine_loop(folder: MineFolder, secrets: Secrets) -> Iterator[MineLoop]:
+    """A mine's loop in this process, pass by pass."""
+    settings = folder.settings()
+    log = ProgressLog(folder.log_path, settings.name)
+    loop = build_loop(folder, secrets, settings, log)
+    yield loop
+    loop.close()
+    log.close()
