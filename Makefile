@@ -9,6 +9,9 @@ UV      := $(BIN)/uv
 ARGS    ?=
 
 export UV_NO_PROGRESS := 1
+# Certificates come from the system, as every other program here has them.
+export UV_SYSTEM_CERTS := 1
+export NODE_USE_SYSTEM_CA := 1
 
 .PHONY: help demo up test check fix bench soak lock artifact web clean
 .DEFAULT_GOAL := help
