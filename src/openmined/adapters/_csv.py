@@ -120,7 +120,7 @@ class _Chopper:
         while (first := self._next()) is not None:
             if first.text is None:
                 yield first.number, f"a line of {first.length:,} characters is too long"
-            elif first.text:
+            elif first.text.strip("\r"):
                 yield first.number, self._record(first, limits.record_chars)
 
     def _record(self, first: Line, limit: int) -> Sequence[str] | str:

@@ -34,7 +34,7 @@ _LEFTOVER = "\udcff"
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line without its end, or, when `text` is None, one that was too long to keep."""
+    """A line without its line feed, or, when `text` is None, one that was too long to keep."""
 
     number: int
     text: str | None
@@ -79,7 +79,7 @@ def read_text(stream: BinaryIO, encoding: str = "utf-8") -> Iterator[str]:
 
 
 def split_lines(chunks: Iterable[str], limit: int) -> Iterator[Line]:
-    """Split text at line feeds (a carriage return before one goes too), in bounded memory."""
+    """Split text at line feeds in bounded memory; a carriage return before one stays."""
     number, pending, dropped = 1, "", 0
     for chunk in chunks:
         *complete, rest = (pending + chunk).split("\n")
@@ -95,9 +95,7 @@ def split_lines(chunks: Iterable[str], limit: int) -> Iterator[Line]:
 
 def _line(number: int, text: str, dropped: int, limit: int) -> Line:
     length = len(text) + dropped
-    if length > limit:
-        return Line(number, None, length)
-    return Line(number, text.removesuffix("\r"), length)
+    return Line(number, None if length > limit else text, length)
 
 
 def why_broken(text: str, encoding: str = "utf-8") -> str | None:
