@@ -84,6 +84,8 @@ class TableMapping(Frozen):
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
     sql: Annotated[str, Field(max_length=256)] | None = None
     """The table to read, when the source is a database."""
+    url: Annotated[str, Field(max_length=1024)] | None = None
+    """Of a database server, without its password; see `_database`."""
     image: ImageSize | None = None
 
     @property

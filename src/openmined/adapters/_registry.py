@@ -16,6 +16,7 @@ from importlib import metadata
 from openmined.adapters._adapter import Adapter, AdapterFactory
 from openmined.adapters._apple import AppleHealth, AppleWorkouts
 from openmined.adapters._csv import CSVFiles
+from openmined.adapters._database import Databases
 from openmined.adapters._errors import PluginBroken, UnknownAdapter
 from openmined.adapters._fitbit import Fitbit, FitbitWorkouts
 from openmined.adapters._google import ChromeHistory, GoogleActivity, YouTubeHistory
@@ -25,7 +26,7 @@ from openmined.adapters._jsonl import JSONFiles
 from openmined.adapters._parquet import ParquetFiles
 from openmined.adapters._rows import shown
 from openmined.adapters._spotify import Spotify
-from openmined.adapters._sql import SQLiteFiles
+from openmined.adapters._sqlite import SQLiteFiles
 from openmined.adapters._strava import Strava
 from openmined.adapters._x import XArchive
 
@@ -35,6 +36,7 @@ _BUILT_IN: tuple[type[Adapter | AdapterFactory], ...] = (
     AppleWorkouts,
     CSVFiles,
     ChromeHistory,
+    Databases,
     Fitbit,
     FitbitWorkouts,
     GoogleActivity,

@@ -23,7 +23,7 @@ Record: TypeAlias = tuple[Place, Mapping[str, Any]]
 Records: TypeAlias = Iterator[Record | RowError]
 
 _SAMPLE = 1000
-_GUESSES = ("integer", "number", "boolean", "datetime")
+_GUESSES = ("integer", "number", "boolean", "date", "datetime")
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,14 +43,15 @@ def types_of(path: Path) -> dict[str, str]:
 def test_types_are_guessed_from_the_first_thousand_records(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text(
-        "id,post code,x,when,flag,words,empty\n"
-        "1,01234,1.5,2026-01-01T00:00:00Z,true,a,\n"
-        "-2,99999,3,2026-01-01,false,1b,\n"
+        "id,post code,x,day,when,flag,words,empty\n"
+        "1,01234,1.5,2026-01-01,2026-01-01T00:00:00Z,true,a,\n"
+        "-2,99999,3,2026-01-02,2026-01-01,false,1b,\n"
     )
     assert types_of(path) == {
         "id": "integer",
         "post_code": "string",
         "x": "number",
+        "day": "date",
         "when": "datetime",
         "flag": "boolean",
         "words": "string",
@@ -236,7 +237,9 @@ def test_damaged_parquet_says_so(tmp_path: Path) -> None:
 
 def test_batches_have_the_arrow_types_of_the_schema(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
-    path.write_text('{"n": 1, "x": 0.5, "s": "a", "b": true, "p": [1, 2], "t": "2026-01-01"}\n')
+    path.write_text(
+        '{"n": 1, "x": 0.5, "s": "a", "b": true, "p": [1, 2], "t": "2026-01-01 10:00"}\n'
+    )
     with open_export(path) as export:
         (batch,) = export.batches(pytest.fail)
     assert batch.schema.equals(arrow_schema(export.schema))
@@ -308,3 +311,41 @@ def test_a_damaged_database_says_so(tmp_path: Path) -> None:
     path.write_bytes(b"SQLite format 3\0" + bytes(range(256)) * 20)
     with pytest.raises(SourceError, match="no readable SQLite"):
         open_export(path)
+
+
+# Databases by URL
+
+
+def connection_file(folder: Path, **options: str) -> Path:
+    path = folder / "notes.toml"
+    path.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in options.items()))
+    return path
+
+
+def test_a_table_of_a_database_server_is_read_through_sqlalchemy(tmp_path: Path) -> None:
+    path = database(
+        tmp_path / "a.db",
+        "CREATE TABLE notes (n INTEGER, price NUMERIC(10, 2), day DATE)",
+        "INSERT INTO notes VALUES (1, 2.5, '2026-01-01'), (2, 3, NULL)",
+    )
+    source = connection_file(tmp_path, url=f"sqlite:///{path}", sql="notes")
+    with open_export(source) as export:
+        assert export.adapter.name == "sql"
+        rows = [item.values for item in export.rows() if isinstance(item, Row)]
+    assert [(row["n"], row["price"]) for row in rows] == [(1, 2.5), (2, 3.0)]
+    with pytest.raises(SourceError, match="nothing"):
+        open_export(connection_file(tmp_path, url=f"sqlite:///{path}", sql="nothing"))
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://ada:hunter2@db.example/notes", "mysql://db.example/x?password=hunter2"]
+)
+def test_a_url_with_a_password_is_refused_without_repeating_it(tmp_path: Path, url: str) -> None:
+    with pytest.raises(MappingError) as caught:
+        open_export(connection_file(tmp_path, url=url, sql="notes"))
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_connection_file_names_a_url_and_a_table(tmp_path: Path) -> None:
+    with pytest.raises(MappingError, match="url and sql"):
+        open_export(connection_file(tmp_path, url="sqlite:///x"))

@@ -1,4 +1,4 @@
-"""SQL tables: SQLite files, and any database that SQLAlchemy reaches by URL.
+"""SQLite files.
 
 A raw sample, `sqlite3 diary.db .dump`:
 
