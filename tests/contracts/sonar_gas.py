@@ -53,7 +53,7 @@ class BoaChain:
         call = getattr(self.world.sonar, method)
         sender = self.parties[party]
         return transaction_gas(
-            lambda: call(*arguments, value=value, sender=sender), self.world.sonar
+            lambda: call(*arguments, value=value, sender=sender), self.world.sonar, sender
         )
 
     def go_to(self, timestamp_s: int) -> None:

@@ -237,14 +237,17 @@ def new_world(miners: int = 12) -> World:
     )
 
 
-def transaction_gas(call: Callable[[], Any], contract: Any) -> int:
-    """The gas that a transaction making `call` would use: EIP-2028 calldata, everything cold.
+def transaction_gas(call: Callable[[], Any], contract: Any, sender: Any) -> int:
+    """The gas that a transaction making `call` would use: calldata (EIP-2028), everything cold.
 
     Only inside `boa.swap_env(boa.Env())`: it forgets what py-evm needs to roll back.
     """
+    boa.env.evm.vm.state.lock_changes()  # a transaction of its own: storage as it was before it
     boa.env.reset_gas_used()
+    boa.env.evm.vm.state.mark_address_warm(sender.canonical_address)
     call()
     computation = contract._computation
     data = computation.msg.data
     zeros = data.count(0)
-    return 21_000 + 4 * zeros + 16 * (len(data) - zeros) + computation.get_gas_used()
+    gas: int = 21_000 + 4 * zeros + 16 * (len(data) - zeros) + computation.get_gas_used()
+    return gas - min(gas // 5, computation.get_gas_refund())  # EIP-3529

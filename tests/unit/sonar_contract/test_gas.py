@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import boa
 import pytest
 from sonar_gas import (
     BoaChain,
@@ -21,7 +22,7 @@ from sonar_gas import (
     submit,
     terms,
 )
-from sonar_world import PPM, REPOSITORY, START_S
+from sonar_world import ARTIFACT, PPM, REPOSITORY, START_S
 from web3 import HTTPProvider, Web3
 
 from openmined.sonar.contract import load_artifact
@@ -43,6 +44,17 @@ def test_a_gradient_costs_less_than_100_000_gas_in_all() -> None:
     assert submitting <= 60_000
     assert scoring <= 40_000
     assert submitting + scoring <= 100_000
+
+
+def test_the_bounds_hold_for_the_sixteen_millionth_campaign() -> None:
+    def late(chain: BoaChain) -> int:
+        slot = json.loads(ARTIFACT.read_text())["storage_layout"]["campaign_count"]["slot"]
+        boa.env.set_storage(chain.world.sonar.address, slot, 2**24 - 2)
+        launch(chain, 1)
+        open_campaign(chain, 2**24 - 1)
+        return submit(chain, 2**24 - 1, 2)
+
+    assert on_fresh_chain(late) <= 60_000
 
 
 def test_a_campaign_costs_the_same_however_many_came_before() -> None:

@@ -74,6 +74,9 @@ GRADIENT_RECLAIMED: constant(uint256) = 4
 FIRST_FORGIVEN_REASON: constant(uint256) = 128
 LAST_REASON: constant(uint256) = 255
 
+# What a new gradient adds to a campaign's `Life` word: one to `gradients`, one to `pending`.
+ONE_MORE_GRADIENT: constant(uint256) = 2**72 + 2**104
+
 # Widest values of the packed fields.
 MASK_8: constant(uint256) = 2**8 - 1
 MASK_24: constant(uint256) = 2**24 - 1
@@ -662,18 +665,19 @@ def submit_gradient(campaign: uint256, version: uint256, envelope: bytes32) -> u
     @param  envelope Digest of the gradient manifest. In ETH, `msg.value` is the bond.
     @return The gradient's number in this campaign, from 0.
     """
-    life: Life = self._life(campaign)
-    assert life.phase == OPEN, "Sonar: not open"
-    assert block.timestamp < life.deadline, "Sonar: past the deadline"
-    assert life.best_ppm < life.target_ppm, "Sonar: target reached"
+    # The one call that everybody pays for often: it reads the packed word in place.
+    word: uint256 = self._records[campaign].life
+    if word & MASK_8 != OPEN:
+        assert word != 0, "Sonar: unknown campaign"
+        raise "Sonar: not open"
+    assert block.timestamp < (word >> 168) & MASK_40, "Sonar: past the deadline"
+    assert (word >> 208) & MASK_24 < word >> 232, "Sonar: target reached"
     assert version != 0, "Sonar: versions start at 1"
-    assert version <= life.version, "Sonar: version not published"
-    gradient: uint256 = life.gradients
-    assert gradient < life.max_gradients, "Sonar: no gradients left"
+    assert version <= (word >> 8) & MASK_32, "Sonar: version not published"
+    gradient: uint256 = (word >> 72) & MASK_32
+    assert gradient < (word >> 136) & MASK_32, "Sonar: no gradients left"
 
-    life.gradients += 1
-    life.pending += 1
-    self._records[campaign].life = self._pack_life(life)
+    self._records[campaign].life = word + ONE_MORE_GRADIENT
     self._gradients[campaign][gradient] = (
         convert(msg.sender, uint256) | (version << 160) | (GRADIENT_PENDING << 192)
     )
@@ -684,8 +688,8 @@ def submit_gradient(campaign: uint256, version: uint256, envelope: bytes32) -> u
         version=version,
         envelope=envelope,
     )
-    stake: Stake = self._stake(campaign)
-    self._take(stake.token, stake.bond)
+    stake: uint256 = self._records[campaign].stake
+    self._take(convert(stake & MASK_160, address), stake >> 160)
     return gradient
 
 
@@ -856,25 +860,31 @@ def _credit(token: address, account: address, amount: uint256):
 @payable
 def _take(token: address, amount: uint256):
     """
-    @dev Takes a deposit from the sender into escrow: `msg.value`, or an ERC-20 transfer of exactly
-         `amount`, measured. The last step of its callers.
+    @dev Takes a deposit from the sender into escrow. The last step of its callers.
     """
     if token == empty(address):
         assert msg.value == amount, "Sonar: wrong amount of ETH"
     else:
         assert msg.value == 0, "Sonar: ETH with a token"
-    if amount == 0:
-        return
-    self.escrow[token] += amount
-    if token != empty(address):
-        balance: uint256 = self._balance(token)
-        self._call_token(
-            token,
-            abi_encode(
-                msg.sender, self, amount, method_id=method_id("transferFrom(address,address,uint256)")
-            ),
-        )
-        assert self._balance(token) == balance + amount, "Sonar: token took another amount"
+    if amount != 0:
+        self.escrow[token] += amount
+        if token != empty(address):
+            self._take_token(token, amount)
+
+
+@internal
+def _take_token(token: address, amount: uint256):
+    """
+    @dev Transfers exactly `amount` of an ERC-20 from the sender, measured.
+    """
+    balance: uint256 = self._balance(token)
+    self._call_token(
+        token,
+        abi_encode(
+            msg.sender, self, amount, method_id=method_id("transferFrom(address,address,uint256)")
+        ),
+    )
+    assert self._balance(token) == balance + amount, "Sonar: token took another amount"
 
 
 @internal
@@ -956,7 +966,7 @@ def _miner(word: uint256) -> address:
 @view
 def _life(campaign: uint256) -> Life:
     """
-    @dev The hot word of a campaign, which must exist.
+    @dev The hot word of a campaign, which must exist, unpacked.
     """
     word: uint256 = self._records[campaign].life
     assert word != 0, "Sonar: unknown campaign"
