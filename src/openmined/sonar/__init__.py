@@ -1,5 +1,7 @@
 """Sonar: the contract that holds bounties in trust, and PySonar, the client of it."""
 
+from typing import TYPE_CHECKING, Any
+
 from openmined.sonar._abi import UndecodableAnswer
 from openmined.sonar._audit import AuditReport, Finding, PayoutCheck, audit_campaign
 from openmined.sonar._campaign import Campaign
@@ -78,6 +80,8 @@ from openmined.sonar._progress import (
     Waiting,
     describe,
     measure_progress,
+    measure_spend,
+    trace_progress,
 )
 from openmined.sonar._send import Quote
 from openmined.sonar._sonar import Sonar
@@ -98,6 +102,9 @@ from openmined.sonar._wallet import (
     devnet_wallets,
     keystore_address,
 )
+
+if TYPE_CHECKING:
+    from openmined.sonar._cli import app
 
 __all__ = [
     "DEFAULT_MAX_FEE_WEI",
@@ -179,6 +186,7 @@ __all__ = [
     "WrongChain",
     "WrongContract",
     "WrongPassphrase",
+    "app",
     "audit_campaign",
     "connect_sonar",
     "deploy_quoted",
@@ -192,8 +200,19 @@ __all__ = [
     "load_network",
     "load_networks",
     "measure_progress",
+    "measure_spend",
     "networks_path",
     "openmined_home",
     "parse_certificate",
     "save_network",
+    "trace_progress",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # The commands are loaded when they are asked for: a mine has no use for them.
+    if name == "app":
+        from openmined.sonar._cli import app
+
+        return app
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

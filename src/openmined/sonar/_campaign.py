@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openmined.protocol import (
@@ -82,6 +83,10 @@ class Campaign:
         """Return everything its events tell, folded."""
         return fold_history(self.events())
 
+    def now(self) -> int:
+        """Return the chain's time: deadlines are measured by it."""
+        return self._sonar.contract.now()
+
     def events(self) -> list[SonarEvent]:
         """Return its events so far."""
         return self._sonar.contract.events(self._sonar.first_block, campaign=self.id)
@@ -90,7 +95,7 @@ class Campaign:
 
     def status(self) -> Progress:
         """Say where it stands now, and who is waited for."""
-        return measure_progress(self.history(), self._sonar.contract.now())
+        return measure_progress(self.history(), self.now())
 
     def progress(self) -> list[ProgressPoint]:
         """Return the steps of its accuracy: the opening, then each scored batch."""
@@ -188,6 +193,28 @@ class Campaign:
             return estimator_from_weights(self.manifest, weights)
         except SyftError as error:
             raise DeliveryRefused(f"the delivered model cannot be used: {error}") from error
+
+    def save_result(self, path: Path) -> dict[str, str]:
+        """Write the delivered model as a safetensors file, for `load_model`; return its card.
+
+        Raises:
+            NotDelivered, DeliveryRefused: as `result`.
+            CampaignError: if the file exists or cannot be written.
+        """
+        from openmined.syft import SyftError, load_model
+
+        data = self._open_delivery(self.history())
+        try:
+            _, card = load_model(data)
+            self._check_card(card)
+        except SyftError as error:
+            raise DeliveryRefused(f"the delivered model cannot be used: {error}") from error
+        try:
+            with path.open("xb") as file:
+                file.write(data)
+        except OSError as error:
+            raise CampaignError(f"cannot write {path}: {error.strerror}") from error
+        return card
 
     def model_card(self) -> dict[str, str]:
         """Return the card that Capsule delivered with the model. Raises as `result`."""

@@ -22,6 +22,7 @@ _MAX_KEY_BYTES = 1 << 20
 _AGE = b"age-encryption.org/v1"
 _OPEN_MEMORY_MB = 2048
 _OPEN_SECONDS = 120.0
+_UNSIGNED = b"-the delivered message is not signed by the campaign's Capsule: do not use it"
 
 
 class PgpKey:
@@ -162,14 +163,23 @@ def _open(message: bytes, decryptor: Any, signer: Cert) -> bytes:
     try:
         opened = pysequoia.decrypt(message, decryptor=decryptor, store=lambda _ids: [signer])
     except Exception:  # noqa: BLE001 - pysequoia's own errors have no common class
+        return _why_closed(message, decryptor)
+    signers = {str(signature.certificate).lower() for signature in opened.valid_sigs}
+    if str(signer.fingerprint).lower() not in signers or opened.bytes is None:
+        return _UNSIGNED
+    return b"+" + bytes(opened.bytes)
+
+
+def _why_closed(message: bytes, decryptor: Any) -> bytes:
+    # Without a store of certificates no signature is checked: does it open at all?
+    try:
+        pysequoia.decrypt(message, decryptor=decryptor)
+    except Exception:  # noqa: BLE001 - pysequoia's own errors have no common class
         return (
             b"-the delivered message does not open with this PGP key: "
             b"use the key whose certificate the campaign names"
         )
-    signers = {str(signature.certificate).lower() for signature in opened.valid_sigs}
-    if str(signer.fingerprint).lower() not in signers or opened.bytes is None:
-        return b"-the delivered message is not signed by the campaign's Capsule: do not use it"
-    return b"+" + bytes(opened.bytes)
+    return _UNSIGNED
 
 
 def _unseal(data: bytes, passphrase: str, path: Path) -> bytes:

@@ -156,17 +156,17 @@ class PlayedCapsule:
         recipient: str | None = None,
         message: bytes | None = None,
         card: dict[str, str] | None = None,
-        **changes: Any,
+        manifest: dict[str, Any] | None = None,
     ) -> None:
         """Deliver weights; the options falsify the delivery."""
         state = self.contract.campaign(campaign)
-        manifest = get_manifest(self.store, state.terms.spec, CampaignManifest)
+        asked = get_manifest(self.store, state.terms.spec, CampaignManifest)
         card = card or {"campaign": str(campaign), "sonar": self.contract.address}
         if message is None:
             message = bytes(
                 pysequoia.encrypt(
                     save_model(weights, card),
-                    recipients=[Cert.from_bytes((recipient or manifest.certificate).encode())],
+                    recipients=[Cert.from_bytes((recipient or asked.certificate).encode())],
                     signer=(signer or self.secret).signer(),
                     armor=False,
                 )
@@ -177,5 +177,5 @@ class PlayedCapsule:
             "version": state.version,
             "message": put_ref(self.store, message, "delivery"),
         }
-        delivery = put_manifest(self.store, DeliveryManifest(**values | changes))
+        delivery = put_manifest(self.store, DeliveryManifest(**values | (manifest or {})))
         self.contract.deliver(campaign, delivery)
