@@ -20,6 +20,7 @@ help: ## Show this list.
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
 
 demo: $(VENV)/.run node_modules/.ready ## Run one whole campaign. ARGS="--scenario diabetes --mines 5"
+	@$(PY) -m compileall -q src
 	@$(BIN)/openmined demo $(ARGS)
 
 up: $(VENV)/.run node_modules/.ready ## Start a whole network on this machine.
@@ -67,12 +68,12 @@ $(UV): requirements/bootstrap.txt
 	@touch $@
 
 $(VENV)/.run: $(UV) requirements/run.txt pyproject.toml
-	$(UV) pip install -q --python $(PY) --require-hashes -r requirements/run.txt
+	$(UV) pip install -q --compile-bytecode --python $(PY) --require-hashes -r requirements/run.txt
 	$(UV) pip install -q --python $(PY) --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.dev: $(UV) requirements/dev.txt pyproject.toml
-	$(UV) pip install -q --python $(PY) --require-hashes -r requirements/dev.txt
+	$(UV) pip install -q --compile-bytecode --python $(PY) --require-hashes -r requirements/dev.txt
 	$(UV) pip install -q --python $(PY) --no-deps --no-build-isolation -e .
 	@touch $@ $(VENV)/.run
 

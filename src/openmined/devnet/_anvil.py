@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import socket
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,12 @@ FUNDS_WEI = 1_000 * ETHER_WEI
 """What each party of a devnet starts with: play money."""
 
 _counter = itertools.count(1)
+
+
+@cache
+def local_client() -> httpx.Client:
+    """One client for everything on this machine: making one reads all root certificates."""
+    return httpx.Client(timeout=10, trust_env=False)
 
 
 def free_port(preferred: int = 0) -> int:
@@ -65,7 +72,7 @@ def call(url: str, method: str, *parameters: Any) -> Any:
         DevnetError: if the node answers with an error.
     """
     request = {"jsonrpc": "2.0", "id": next(_counter), "method": method, "params": parameters}
-    answer = httpx.post(url, json=request, timeout=10).json()
+    answer = local_client().post(url, json=request).json()
     if "error" in answer:
         raise DevnetError(f"{method} failed on {url}: {answer['error'].get('message')}")
     return answer["result"]

@@ -18,7 +18,14 @@ from typing import TYPE_CHECKING, Self
 
 import httpx
 
-from openmined.devnet._anvil import CHAIN_ID, anvil_arguments, free_port, fund, is_listening
+from openmined.devnet._anvil import (
+    CHAIN_ID,
+    anvil_arguments,
+    free_port,
+    fund,
+    is_listening,
+    local_client,
+)
 from openmined.devnet._errors import DevnetError
 from openmined.devnet._programs import find_anvil
 from openmined.devnet._supervisor import Command, Supervisor, openmined_command
@@ -279,7 +286,7 @@ class Devnet:
 def _answers(url: str) -> bool:
     with suppress(httpx.HTTPError):
         method = "POST" if "/api/v0/" in url else "GET"
-        return httpx.request(method, url, timeout=5).status_code == httpx.codes.OK
+        return local_client().request(method, url).status_code == httpx.codes.OK
     return False
 
 
