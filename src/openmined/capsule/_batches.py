@@ -30,7 +30,7 @@ from openmined.capsule._envelopes import (
     fetch_envelope,
     open_envelopes,
 )
-from openmined.capsule._errors import GradientRefused
+from openmined.capsule._errors import GradientRefused, ReplayFailed
 from openmined.capsule._publishing import publish_model
 from openmined.capsule._scoring import (
     Rules,
@@ -48,6 +48,8 @@ from openmined.sonar import NO_MODEL, CampaignState, Score
 from openmined.storage import put_manifest
 from openmined.syft import RangeError, encrypt_model
 
+_UNOPENED = (Reason.OVER_QUOTA, Reason.UNAVAILABLE, Reason.CLOSED)
+
 KEPT_INTENTS = 16
 """Batches that can still be sent again after a reorganisation."""
 
@@ -63,6 +65,12 @@ class Gathered:
     def size(self) -> int:
         """How many gradients the batch has."""
         return len(self.sealed) + len(self.refused)
+
+    @property
+    def everyone(self) -> list[Pending]:
+        """Every gradient of the batch, by number."""
+        found = [one for one, _ in self.sealed] + [r.pending for r in self.refused]
+        return sorted(found, key=lambda one: one.gradient)
 
 
 def batch_is_due(
@@ -129,37 +137,114 @@ def prepare_batch(
 ) -> None:
     """Open, score and publish a batch, and write the intent to report it."""
     batch = row.facts["batches"] + 1
-    ctx.reach(Step.OPEN_ENVELOPES, row.id, batch=batch, gradients=gathered.size)
-    opened, refused = _open(ctx, bench, row, gathered)
-    ctx.reach(Step.SCORE, row.id, batch=batch, opened=len(opened), refused=len(refused))
-    started = time.monotonic()
-    standing = standing_of(ctx, bench, row.facts["version"], row.facts["batches"])
     rules = Rules(
         best_ppm=chain.best_ppm,
         target_ppm=chain.terms.target_ppm,
         min_improvement_ppm=chain.terms.min_improvement_ppm,
         release_step_ppm=bench.manifest.scoring.release_step_ppm,
     )
+    scored, verdicts, decryptions = _score_gathered(ctx, bench, row, rules, gathered)
+    everyone = gathered.everyone
+    model = _publish(ctx, bench, row, scored.weights, batch)
+    receipt = _publish_receipt(ctx, bench, row, rules, scored, verdicts, everyone, model)
+    ctx.reach(Step.RECORD_BATCH, row.id, batch=batch)
+    intent = {
+        "best_ppm": chain.best_ppm,
+        "receipt": receipt.hex(),
+        "model": model.hex() if model else None,
+        "accuracy_ppm": scored.accuracy_ppm,
+        "scores": [
+            [one.gradient, verdicts[one.gradient].share_ppm, int(verdicts[one.gradient].reason)]
+            for one in everyone
+        ],
+        "envelopes": {str(one.gradient): one.envelope.hex() for one in everyone},
+    }
+    _record(ctx, row, scored, intent, decryptions)
+
+
+def replay_batch(ctx: Context, bench: Bench, row: CampaignRow, reported: dict[str, Any]) -> None:
+    """Score again what another Capsule of this identity reported, and draft its outcome.
+
+    Args:
+        ctx: this Capsule.
+        bench: the campaign's.
+        row: where the campaign stood before.
+        reported: the facts of BatchScored.
+
+    Raises:
+        ReplayFailed: if scoring again gives another accuracy than was reported.
+        EnvelopeMissing: if the store does not have an envelope (now).
+    """
+    batch = reported["batch"]
+    before = [e.facts for e in ctx.state.events(row.id, "BatchScored")]
+    best_ppm = next((f["best_ppm"] for f in before if f["batch"] == batch - 1), None)
+    scores = [
+        e.facts
+        for e in ctx.state.events(row.id, "GradientScored")
+        if e.facts["batch"] == batch and e.facts["reason"] not in _UNOPENED
+    ]
+    submitted = {one.gradient: one for one in ctx.state.submitted(row.id)}
+    gathered = _refetch(ctx, [submitted[facts["gradient"]] for facts in scores])
+    chain = ctx.contract.campaign(row.id)
+    rules = Rules(
+        best_ppm=chain.start_ppm if best_ppm is None else best_ppm,
+        target_ppm=chain.terms.target_ppm,
+        min_improvement_ppm=chain.terms.min_improvement_ppm,
+        release_step_ppm=bench.manifest.scoring.release_step_ppm,
+    )
+    scored, _, decryptions = _score_gathered(ctx, bench, row, rules, gathered)
+    model = None if reported["model"] == NO_MODEL.hex() else reported["model"]
+    if scored.accuracy_ppm != reported["accuracy_ppm"] or (scored.weights is None) != (not model):
+        raise ReplayFailed(
+            f"campaign {row.id}, batch {batch}: {reported['accuracy_ppm']} ppm was reported, "
+            f"scoring again gives {scored.accuracy_ppm} ppm; another Capsule holds the campaign"
+        )
+    intent = {
+        "best_ppm": rules.best_ppm,
+        "receipt": reported["receipt"],
+        "model": model,
+        "accuracy_ppm": scored.accuracy_ppm,
+        "scores": [],
+        "envelopes": {},
+    }
+    _record(ctx, row, scored, intent, decryptions)
+
+
+def _refetch(ctx: Context, gradients: Sequence[Pending]) -> Gathered:
+    sealed: list[tuple[Pending, bytes]] = []
+    refused: list[RefusedGradient] = []
+    for one in gradients:
+        try:
+            data = fetch_envelope(ctx.store, one, ctx.settings.limits.envelope_mb << 20)
+            sealed.append((one, data))
+        except GradientRefused as refusal:
+            refused.append(RefusedGradient(one, refusal.reason, refusal.note))
+    return Gathered(tuple(sealed), tuple(refused))
+
+
+def _score_gathered(
+    ctx: Context, bench: Bench, row: CampaignRow, rules: Rules, gathered: Gathered
+) -> tuple[ScoredBatch, dict[int, Verdict], int]:
+    batch = row.facts["batches"] + 1
+    ctx.reach(Step.OPEN_ENVELOPES, row.id, batch=batch, gradients=gathered.size)
+    opened, refused = _open(ctx, bench, row, gathered)
+    ctx.reach(Step.SCORE, row.id, batch=batch, opened=len(opened), refused=len(refused))
+    started = time.monotonic()
+    standing = standing_of(ctx, bench, row.facts["version"], row.facts["batches"])
     updates, stale = _as_updates(ctx, bench, opened)
-    seed = _seed(row, batch)
-    scored = _score(ctx, bench, standing, updates, rules, seed)
+    scored = _score(ctx, bench, standing, updates, rules, _seed(row, batch))
     scored = _publishable(ctx, bench, row, standing, rules, scored)
     ctx.log.write(
         "scored",
         campaign=row.id,
         batch=batch,
         accuracy_ppm=scored.accuracy_ppm,
-        best_ppm=chain.best_ppm,
+        best_ppm=rules.best_ppm,
         seconds=round(time.monotonic() - started, 3),
     )
     verdicts = dict(scored.verdicts)
     verdicts |= {r.pending.gradient: Verdict(0, r.reason, r.note) for r in (*refused, *stale)}
-    everyone = sorted(
-        [one for one, _ in gathered.sealed] + [r.pending for r in gathered.refused],
-        key=lambda one: one.gradient,
-    )
-    model = _publish(ctx, bench, row, scored.weights, batch)
-    _record(ctx, bench, row, chain, scored, verdicts, everyone, model, len(opened))
+    return scored, verdicts, len(opened)
 
 
 def _open(
@@ -275,17 +360,16 @@ def _publish(
     )
 
 
-def _record(
+def _publish_receipt(
     ctx: Context,
     bench: Bench,
     row: CampaignRow,
-    chain: CampaignState,
+    rules: Rules,
     scored: ScoredBatch,
     verdicts: dict[int, Verdict],
     everyone: Sequence[Pending],
     model: bytes | None,
-    decryptions: int,
-) -> None:
+) -> bytes:
     facts, batch = row.facts, row.facts["batches"] + 1
     receipt = ReceiptManifest(
         chain=ctx.chain,
@@ -294,7 +378,7 @@ def _record(
         parent_model=facts["models"][str(facts["version"])],
         model=model.hex() if model else None,
         entries=tuple(_entry(one, verdicts[one.gradient]) for one in everyone),
-        accuracy_before_ppm=chain.best_ppm,
+        accuracy_before_ppm=rules.best_ppm,
         accuracy_after_ppm=scored.accuracy_ppm,
         attribution=scored.attribution,
         validation=bench.validation.sha256,
@@ -302,37 +386,29 @@ def _record(
         software=f"openmined {__version__}",
     )
     ctx.reach(Step.PUBLISH_RECEIPT, row.id, batch=batch)
-    digest = put_manifest(ctx.store, receipt)
-    ctx.reach(Step.RECORD_BATCH, row.id, batch=batch)
+    return put_manifest(ctx.store, receipt)
+
+
+def _record(
+    ctx: Context, row: CampaignRow, scored: ScoredBatch, intent: dict[str, Any], decryptions: int
+) -> None:
+    """Write draft and intent of a batch, and count what was decrypted, at once."""
+    facts, batch = row.facts, row.facts["batches"] + 1
+    epoch = str(facts["epoch"])
     arrays = pack_memory(scored.memory)
     arrays |= {f"sketch-{f.gradient}": f.sketch for f in scored.fingerprints}
     if scored.weights is not None:
         arrays["weights"] = scored.weights
     owners = {str(f.gradient): [f.miner, f.version] for f in scored.fingerprints}
+    counted = {
+        **facts["decryptions"],
+        epoch: facts["decryptions"].get(epoch, 0) + decryptions,
+    }
     with ctx.state.change():
-        ctx.keep(row.id, "draft", batch, arrays, accuracy=scored.accuracy, owners=owners)
-        ctx.state.put_intent(
-            row.id,
-            "batch",
-            batch,
-            {
-                "before": facts,
-                "best_ppm": chain.best_ppm,
-                "receipt": digest.hex(),
-                "model": model.hex() if model else None,
-                "accuracy_ppm": scored.accuracy_ppm,
-                "decryptions": decryptions,
-                "scores": [
-                    [one.gradient, verdicts[one.gradient].share_ppm, verdicts[one.gradient].reason]
-                    for one in everyone
-                ],
-                "envelopes": {str(one.gradient): one.envelope.hex() for one in everyone},
-            },
-        )
+        ctx.keep(row.id, "draft", batch, arrays, owners=owners)
+        ctx.state.put_intent(row.id, "batch", batch, {"before": facts, **intent})
         released = f"batch {batch}: {scored.accuracy_ppm} ppm"
         ctx.state.add_release(row.id, facts["epoch"], "accuracy", released)
-        used = facts["decryptions"].get(str(facts["epoch"]), 0) + decryptions
-        counted = {**facts["decryptions"], str(facts["epoch"]): used}
         ctx.state.put_campaign(replace(row, facts={**facts, "decryptions": counted}))
 
 

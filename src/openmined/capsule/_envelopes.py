@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from openmined.capsule._context import Array, pack_arrays, unpack_arrays
-from openmined.capsule._errors import GradientRefused, PgpError
+from openmined.capsule._errors import CapsuleError, GradientRefused, PgpError
 from openmined.capsule._pgp import Identity
 from openmined.capsule._settings import CapsuleSettings
 from openmined.capsule._state import Pending
@@ -79,7 +79,7 @@ class RefusedGradient:
     note: str
 
 
-class EnvelopeMissing(OpenMinedError):
+class EnvelopeMissing(CapsuleError):
     """The store does not give the envelope's bytes (now)."""
 
 

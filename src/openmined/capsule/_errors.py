@@ -41,6 +41,10 @@ class StateError(CapsuleError):
     """The state file is damaged or was written by another version."""
 
 
+class ReplayFailed(CapsuleError):
+    """Work that another Capsule of the same identity reported cannot be followed."""
+
+
 class FolderBusy(CapsuleError):
     """Another Capsule process works in the same folder."""
 

@@ -17,7 +17,9 @@ from openmined.capsule import _batches, _delivery, _opening
 from openmined.capsule._bench import Bench, load_bench
 from openmined.capsule._combination import load_solver
 from openmined.capsule._context import Context
-from openmined.capsule._errors import CampaignRefused, StateError
+from openmined.capsule._errors import CampaignRefused, CapsuleError, ReplayFailed
+from openmined.capsule._history import Unsettled, settle_history
+from openmined.capsule._rotation import rotate_keys, rotation_is_due
 from openmined.capsule._state import CampaignRow, Pending, SeenEvent
 from openmined.capsule._steps import Step
 from openmined.protocol import Phase
@@ -123,7 +125,7 @@ class Capsule:
             return False
         try:
             return self._advance(event)
-        except (StorageError, SonarError, StateError, SyftError) as error:
+        except (StorageError, SonarError, CapsuleError, SyftError) as error:
             self._retry_at[campaign] = time.monotonic() + self._ctx.settings.loop.poll_interval_s
             whom = "store" if isinstance(error, StorageError) else "chain"
             self._ctx.log.write_change(
@@ -187,11 +189,14 @@ class Capsule:
             return self._wait_for(chain.id, "chain", "the opening to be confirmed")
         if row.phase == "foreign":
             return False
-        settled = self._settle_batches(chain, row)
-        if settled is None:
+        bench = self._bench(chain.id)
+        try:
+            settled = settle_history(ctx, bench, row, chain)
+        except ReplayFailed as failure:
+            return self._leave_to_other(row, str(failure))
+        if isinstance(settled, Unsettled):
             return self._wait_for(chain.id, "chain", "the last report to be confirmed")
         row = settled
-        bench = self._bench(chain.id)
         pending = ctx.state.pending(chain.id)
         now = max(ctx.contract.now(), int(time.time()))
         if _delivery.delivery_is_due(chain, now):
@@ -221,46 +226,11 @@ class Capsule:
         ctx.state.put_campaign(row)
         return row
 
-    def _settle_batches(self, chain: CampaignState, row: CampaignRow) -> CampaignRow | None:
-        """Bring the row to the batch the chain is at; None while events are outstanding."""
-        ctx = self._ctx
-        while row.facts["batches"] > chain.batches:
-            row = self._take_back(row)
-        scored = {e.facts["batch"]: e for e in ctx.state.events(chain.id, "BatchScored")}
-        while row.facts["batches"] < chain.batches:
-            batch = row.facts["batches"] + 1
-            event = scored.get(batch)
-            if event is None:
-                return None
-            intent = ctx.state.intent(chain.id, "batch", batch)
-            if intent is None or intent["receipt"] != event.facts["receipt"]:
-                return self._leave_to_other(row, batch)
-            row = _batches.adopt_batch(ctx, self._bench(chain.id), row, batch)
-        return row
-
-    def _take_back(self, row: CampaignRow) -> CampaignRow:
-        """A reorganisation removed an adopted batch: stand where it was not."""
-        ctx = self._ctx
-        intent = ctx.state.intent(row.id, "batch", row.facts["batches"])
-        if intent is None:
-            raise StateError(f"campaign {row.id}: reorganised deeper than is remembered")
-        ctx.log.write("taken-back", campaign=row.id, batch=row.facts["batches"])
-        before = {**intent["before"], "decryptions": row.facts["decryptions"]}
-        row = replace(row, facts=before)
-        ctx.state.put_campaign(row)
+    def _leave_to_other(self, row: CampaignRow, cause: str) -> bool:
+        self._ctx.log.write("foreign", campaign=row.id, cause=cause)
+        self._ctx.state.put_campaign(replace(row, phase="foreign"))
         self._benches.pop(row.id, None)
-        return row
-
-    def _leave_to_other(self, row: CampaignRow, batch: int) -> CampaignRow:
-        self._ctx.log.write(
-            "foreign",
-            campaign=row.id,
-            batch=batch,
-            cause="another Capsule of this identity scored it; it is left to that one",
-        )
-        row = replace(row, phase="foreign")
-        self._ctx.state.put_campaign(row)
-        return row
+        return True
 
     # ------------------------------------------------------------------- score
 
@@ -279,6 +249,9 @@ class Capsule:
         if intent is not None and not self._usable(intent, chain, row, pending):
             ctx.state.drop_intent(chain.id, "batch", batch)
             intent = None
+        if intent is None and rotation_is_due(ctx, row):
+            rotate_keys(ctx, bench, row)
+            return True
         if intent is None:
             if not _batches.batch_is_due(bench, chain, pending, closed=closed):
                 return self._wait_for_mines(chain, bench, pending)

@@ -12,6 +12,7 @@ and an order is cut off once what is left to gain is negligible.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ Value = Callable[[Coalition], float]
 """What a coalition of players gains; v of nobody is what stands without them."""
 
 MAX_EXACT_PLAYERS = 6
+_MIN_ROUNDS = 3
+_STANDARD_ERROR = 0.03
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,52 +75,55 @@ def exact_shapley(players: int, value: Value) -> tuple[float, ...]:
 
 
 def sampled_shapley(
-    players: int, value: Value, seed: int, cutoff: float, rounds: int = 12
+    players: int, value: Value, seed: int, cutoff: float, rounds: int = 24
 ) -> tuple[float, ...]:
     """Estimate the Shapley values from orders in which each player leads once a round.
 
-    At least three rounds are made; it stops when a round moves no player's mean by more than 2 %
-    of the whole gain. The values sum to the gain but for what the cutoff left out.
+    At least three rounds are made; it stops when every player's standard error is below 3 % of the
+    whole gain. The values sum to the gain but for what the cutoff left out.
     """
     order_of = random.Random(seed)  # noqa: S311 -- repeatability is wanted here, not secrecy
     everybody, nobody = value(Coalition(range(players))), value(Coalition())
-    total, drawn = [0.0] * players, 0
-    before: list[float] = []
-    for done in range(rounds):
+    tolerance = _STANDARD_ERROR * abs(everybody - nobody)
+    total, squares, drawn = [0.0] * players, [0.0] * players, 0
+    for done in range(1, rounds + 1):
         for leader in range(players):
             others = [player for player in range(players) if player != leader]
             order_of.shuffle(others)
-            _walk([leader, *others], value, (nobody, everybody), cutoff, total)
+            gains = _walk([leader, *others], value, (nobody, everybody), cutoff)
+            for player, gain in gains.items():
+                total[player] += gain
+                squares[player] += gain * gain
             drawn += 1
-        means = [part / drawn for part in total]
-        if done >= 2 and _settled(before, means, abs(everybody - nobody)):
+        if done >= _MIN_ROUNDS and _largest_error(total, squares, drawn) <= tolerance:
             break
-        before = means
     return tuple(part / drawn for part in total)
 
 
 def _walk(
-    order: Sequence[int],
-    value: Value,
-    ends: tuple[float, float],
-    cutoff: float,
-    total: list[float],
-) -> None:
+    order: Sequence[int], value: Value, ends: tuple[float, float], cutoff: float
+) -> dict[int, float]:
+    """Return what each player adds on arrival; who is cut off adds nothing."""
     standing, everybody = ends
     present: set[int] = set()
+    gains: dict[int, float] = {}
     for player in order:
         # The last to arrive is never cut off: it closes the sum at v(everybody).
         if abs(everybody - standing) <= cutoff and len(present) + 1 < len(order):
-            return
+            break
         present.add(player)
         reached = value(Coalition(present))
-        total[player] += reached - standing
+        gains[player] = reached - standing
         standing = reached
+    return gains
 
 
-def _settled(before: Sequence[float], after: Sequence[float], gain: float) -> bool:
-    moved = max(abs(new - old) for new, old in zip(after, before, strict=True))
-    return moved <= 0.02 * gain
+def _largest_error(total: Sequence[float], squares: Sequence[float], drawn: int) -> float:
+    variances = (
+        max(0.0, square / drawn - (part / drawn) ** 2)
+        for part, square in zip(total, squares, strict=True)
+    )
+    return max(math.sqrt(variance / drawn) for variance in variances)
 
 
 def _members(mask: int, players: int) -> Coalition:

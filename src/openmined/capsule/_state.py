@@ -214,33 +214,34 @@ class State:
             SeenEvent(r[0], r[1], r[2], r[3], r[4], json.loads(r[5]), float(r[6])) for r in rows
         ]
 
-    def pending(self, campaign: int) -> list[Pending]:
-        """Return the campaign's gradients that are neither scored nor returned, oldest first."""
-        done = {
-            int(row[0])
-            for row in self._db.execute(
-                "SELECT gradient FROM events WHERE campaign = ? AND kind IN "
-                "('GradientScored', 'BondReclaimed')",
-                (campaign,),
-            )
-        }
+    def submitted(self, campaign: int) -> list[Pending]:
+        """Return every gradient ever submitted to the campaign, oldest first."""
         found: list[Pending] = []
         rank: dict[str, int] = {}
         for event in self.events(campaign, "GradientSubmitted"):
             facts = event.facts
             rank[facts["miner"]] = rank.get(facts["miner"], -1) + 1
-            if facts["gradient"] not in done:
-                found.append(
-                    Pending(
-                        gradient=facts["gradient"],
-                        miner=facts["miner"],
-                        version=facts["version"],
-                        envelope=bytes.fromhex(facts["envelope"]),
-                        seen_at=event.seen_at,
-                        rank=rank[facts["miner"]],
-                    )
+            found.append(
+                Pending(
+                    gradient=facts["gradient"],
+                    miner=facts["miner"],
+                    version=facts["version"],
+                    envelope=bytes.fromhex(facts["envelope"]),
+                    seen_at=event.seen_at,
+                    rank=rank[facts["miner"]],
                 )
+            )
         return found
+
+    def pending(self, campaign: int) -> list[Pending]:
+        """Return the campaign's gradients that are neither scored nor returned, oldest first."""
+        rows = self._db.execute(
+            "SELECT gradient FROM events WHERE campaign = ? AND kind IN "
+            "('GradientScored', 'BondReclaimed')",
+            (campaign,),
+        )
+        done = {int(row[0]) for row in rows}
+        return [one for one in self.submitted(campaign) if one.gradient not in done]
 
     # ------------------------------------------------------------- campaigns
 
