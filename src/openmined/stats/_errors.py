@@ -4,10 +4,10 @@ OpenMinedError
 └── StatsError
     ├── RpcError                the node did not answer, or answered nonsense
     │   ├── RpcRefused          it answered with an error of its own
-    │   └── ChainMoved          its history changed while we were reading: read again
+    │   ├── ChainMoved          its history changed while we were reading: read again
+    │   └── HistoryGap          events are missing between two that were read
     ├── WrongChain              another chain than the index was made from
     ├── WrongContract           no Sonar, or another program, at that address
-    ├── HistoryGap              events are missing between two that were read
     ├── DatabaseError           the database cannot be opened or used
     │   ├── NewerDatabase       it was made by a newer version of this software
     │   └── AnotherIndexer      somebody else writes into the same index
@@ -53,7 +53,7 @@ class WrongContract(StatsError):
     """There is no Sonar contract at the address, or another index was made from another one."""
 
 
-class HistoryGap(StatsError):
+class HistoryGap(RpcError):
     """An event refers to another one that was never seen: the node left events out."""
 
 

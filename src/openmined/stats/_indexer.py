@@ -293,6 +293,7 @@ class Indexer:
             return Progress("waiting", cursor.block_number, head)
         depth = _FIRST_DISTRUST * 16 ** (self._gaps - _BLIND_RETRIES - 1)
         if depth > 16 * max(_FIRST_DISTRUST, cursor.block_number):
+            self._gaps = 0
             raise gap
         _log.warning("%s; reading again from %d blocks before", gap, depth)
         return self._roll_back(cursor, self._ancestor(max(0, cursor.block_number - depth)), head)

@@ -239,9 +239,13 @@ def stored_blocks(connection: Connection, *, at_most: int, size: int = 64) -> li
 
 
 def prune(connection: Connection, below: int) -> None:
-    """Forget old blocks without events, and what undoes old blocks."""
+    """Forget old blocks without events, and what undoes old blocks.
+
+    Block 0 stays: it is what the deepest reorganisation goes back to.
+    """
+    block = schema.blocks.c
     connection.execute(
-        delete(schema.blocks).where(schema.blocks.c.number < below, schema.blocks.c.events == 0)
+        delete(schema.blocks).where(block.number > 0, block.number < below, block.events == 0)
     )
     connection.execute(delete(schema.undo).where(schema.undo.c.block_number < below))
 

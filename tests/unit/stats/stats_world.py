@@ -149,7 +149,7 @@ class World:
         depth = min(depth, len(self.blocks) - self.deployed_at - 1)
         if depth > 0:
             del self.blocks[-depth:], self._past[-depth:]
-            self.campaigns, self.credit, self.now = copy.deepcopy(self._past[-1])
+        self.campaigns, self.credit, self.now = copy.deepcopy(self._past[-1])
         self.logs = []
         self.branch += 1
 
