@@ -11,10 +11,11 @@
 
             payout = (accuracy increase / target accuracy) x (bounty - fee)
 
-@dev    One immutable contract: no owner, no upgrade, no pause, no loop over what grows without bound.
+@dev    One immutable contract: no owner, no upgrade, no pause, no loop over what grows unbounded.
 
-        Parties: the *data scientist* launches a campaign and pays; the *capsule* she names opens it,
-        scores gradients and delivers the model for a fee; *miners* submit gradients with a bond.
+        Parties: the *data scientist* launches a campaign and pays; the *capsule* she names opens
+        it, scores gradients and delivers the model for a fee; *miners* submit gradients with a
+        bond.
 
         Life of a campaign (time in unix seconds):
 
@@ -31,8 +32,8 @@
                           + credits not yet withdrawn
 
         and the contract's balance is at least that (more only if somebody forces ETH or tokens in).
-        Payments are pulled: a call that ends something credits, `withdraw` pays out. So no party can
-        hold up another by being absent or by refusing money.
+        Payments are pulled: a call that ends something credits, `withdraw` pays out. So no party
+        can hold up another by being absent or by refusing money.
 
         Tokens that rebase or take a fee on transfer are refused where they can be seen (the balance
         is measured around each transfer) and can harm only campaigns in that very token.
@@ -130,7 +131,7 @@ struct Score:
     reason: uint256  # 0: accepted
 
 
-# A campaign in storage: seven words, packed by hand; each of the first five has its own struct below.
+# A campaign in storage: seven words, packed by hand; each of the first five has its struct below.
 struct Record:
     life: uint256
     stake: uint256
@@ -474,8 +475,8 @@ def open_campaign(campaign: uint256, keys: bytes32, model: bytes32, accuracy_ppm
     @param  campaign Its number. LAUNCHED, before its deadline.
     @param  keys Digest of the keys manifest.
     @param  model Digest of the model manifest, version 1.
-    @param  accuracy_ppm Measured by the capsule: within the tolerance of what was claimed, and below
-            the target. Payments count from here.
+    @param  accuracy_ppm Measured by the capsule: within the tolerance of what was claimed, and
+            below the target. Payments count from here.
     """
     life: Life = self._life(campaign)
     judge: Judge = self._judge(campaign)
@@ -515,9 +516,9 @@ def score_batch(
 
             Beyond a target that was reached nothing counts.
 
-            The increases of a campaign sum to less than the target and the bounty only grows, so no
-            sequence of batches pays more than bounty - fee. Bonds lost here raise the bounty for the
-            batches after this one.
+            The increases of a campaign sum to at most the target and the bounty only grows, so no
+            sequence of batches pays more than bounty - fee. Bonds lost here raise the bounty for
+            the batches after this one.
     @param  campaign Its number. OPEN, until deadline + grace.
     @param  accuracy_ppm Of the model after this batch, on the validation set.
     @param  model Digest of the next model manifest; empty leaves the version as it is.
@@ -537,16 +538,10 @@ def score_batch(
     rules: Rules = self._rules(campaign)
     rules.batches += 1
 
-    total: uint256 = 0
-    shares_due: uint256 = 0
-    reached_ppm: uint256 = min(accuracy_ppm, life.target_ppm)
-    if (
-        reached_ppm >= life.best_ppm + rules.min_improvement_ppm
-        or (reached_ppm == life.target_ppm and reached_ppm > life.best_ppm)
-    ):
-        total = (reached_ppm - life.best_ppm) * (purse.bounty - rules.fee) // life.target_ppm
-        shares_due = PPM
-        life.best_ppm = reached_ppm
+    best_ppm: uint256 = self._best_after(accuracy_ppm, life, rules)
+    shares_due: uint256 = PPM if best_ppm > life.best_ppm else 0
+    total: uint256 = (best_ppm - life.best_ppm) * (purse.bounty - rules.fee) // life.target_ppm
+    life.best_ppm = best_ppm
 
     shares: uint256 = 0
     paid: uint256 = 0
@@ -630,7 +625,8 @@ def rotate_keys(campaign: uint256, keys: bytes32, model: bytes32):
 @external
 def deliver(campaign: uint256, delivery: bytes32):
     """
-    @notice Delivers the final model: credits the fee to the capsule, the rest to the data scientist.
+    @notice Delivers the final model: credits the fee to the capsule, the rest to the data
+            scientist.
     @dev    Gradients still pending are not lost: `reclaim_bonds`.
     @param  campaign Its number. OPEN, until deadline + grace; the target reached, or the deadline,
             or the last gradient that it allows scored.
@@ -737,6 +733,7 @@ def reclaim_bonds(campaign: uint256, gradients: DynArray[uint256, MAX_BATCH]):
                 campaign=campaign, miner=miner, gradient=gradient, amount=stake.bond
             )
     assert reclaimed != 0, "Sonar: no bond to reclaim"
+
     life.pending -= reclaimed
     self._records[campaign].life = self._pack_life(life)
 
@@ -826,7 +823,9 @@ def gradient(campaign: uint256, gradient: uint256) -> (address, uint256, uint256
 @view
 def _assert_capsule_may_act(life: Life, judge: Judge):
     """
-    @dev The sender is the capsule of an open campaign, and its time is not over.
+    @dev    The sender is the capsule of an open campaign, and its time is not over.
+    @param  life The campaign's hot word.
+    @param  judge The campaign's capsule and its limits.
     """
     assert msg.sender == judge.capsule, "Sonar: not the capsule"
     assert life.phase == OPEN, "Sonar: not open"
@@ -834,9 +833,32 @@ def _assert_capsule_may_act(life: Life, judge: Judge):
 
 
 @internal
+@pure
+def _best_after(accuracy_ppm: uint256, life: Life, rules: Rules) -> uint256:
+    """
+    @dev    The best accuracy after a batch: higher than before if and only if the batch counts.
+    @param  accuracy_ppm What the batch reached.
+    @param  life The campaign's hot word.
+    @param  rules The campaign's rules.
+    @return At most the target.
+    """
+    reached_ppm: uint256 = min(accuracy_ppm, life.target_ppm)
+    if reached_ppm >= life.best_ppm + rules.min_improvement_ppm:
+        return reached_ppm
+    if reached_ppm == life.target_ppm and reached_ppm > life.best_ppm:
+        return reached_ppm
+    return life.best_ppm
+
+
+@internal
 def _end(campaign: uint256, life: Life, phase: uint256, fee: uint256) -> uint256:
     """
-    @dev Ends a campaign; credits all but `fee` of what is unspent to the data scientist.
+    @dev    Ends a campaign; credits all but `fee` of what is unspent to the data scientist.
+    @param  campaign Its number.
+    @param  life Its hot word, as the caller read it.
+    @param  phase The phase that it ends in.
+    @param  fee What the caller credits to the capsule.
+    @return The amount refunded.
     """
     ended: Life = life
     ended.phase = phase
@@ -850,7 +872,10 @@ def _end(campaign: uint256, life: Life, phase: uint256, fee: uint256) -> uint256
 @internal
 def _credit(token: address, account: address, amount: uint256):
     """
-    @dev Owes `amount` to `account`. It is in escrow already: credits only change whose it is.
+    @dev    Owes `amount` to `account`. It is in escrow already: credits only change whose it is.
+    @param  token In which it is owed.
+    @param  account To whom.
+    @param  amount How much; zero writes nothing.
     """
     if amount != 0:
         self.credit[token][account] += amount
@@ -860,7 +885,9 @@ def _credit(token: address, account: address, amount: uint256):
 @payable
 def _take(token: address, amount: uint256):
     """
-    @dev Takes a deposit from the sender into escrow. The last step of its callers.
+    @dev    Takes a deposit from the sender into escrow. The last step of its callers.
+    @param  token The campaign's.
+    @param  amount Due in that token: `msg.value` is the same for ETH, and zero for an ERC-20.
     """
     if token == empty(address):
         assert msg.value == amount, "Sonar: wrong amount of ETH"
@@ -875,7 +902,9 @@ def _take(token: address, amount: uint256):
 @internal
 def _take_token(token: address, amount: uint256):
     """
-    @dev Transfers exactly `amount` of an ERC-20 from the sender, measured.
+    @dev    Transfers exactly `amount` of an ERC-20 from the sender, measured.
+    @param  token The ERC-20.
+    @param  amount What this contract's balance must grow by.
     """
     balance: uint256 = self._balance(token)
     self._call_token(
@@ -890,7 +919,10 @@ def _take_token(token: address, amount: uint256):
 @internal
 def _give(token: address, account: address, amount: uint256):
     """
-    @dev Pays out of the contract. The last step of its caller.
+    @dev    Pays out of the contract. The last step of its caller.
+    @param  token In which.
+    @param  account To whom; a contract gets all gas, but cannot come back in.
+    @param  amount What this contract's balance must shrink by.
     """
     if token == empty(address):
         assert raw_call(
@@ -907,8 +939,10 @@ def _give(token: address, account: address, amount: uint256):
 @internal
 def _call_token(token: address, data: Bytes[100]):
     """
-    @dev Calls an ERC-20 that may return nothing or a boolean: anything but a success with no data or
-         with exactly `True` is a failure. `_balance` has made sure that there is code.
+    @dev    Calls an ERC-20. Its answer may be empty or a word that is exactly `True`; anything else
+            is a failure. `_balance` has made sure that there is code.
+    @param  token The ERC-20.
+    @param  data The call, encoded.
     """
     success: bool = False
     answer: Bytes[32] = b""
@@ -923,7 +957,9 @@ def _call_token(token: address, data: Bytes[100]):
 @view
 def _balance(token: address) -> uint256:
     """
-    @dev This contract's balance of an ERC-20.
+    @dev    This contract's balance of an ERC-20.
+    @param  token The ERC-20.
+    @return As the token says; it cannot change anything while it is asked.
     """
     assert token.is_contract, "Sonar: token has no code"
     success: bool = False
@@ -947,7 +983,9 @@ def _balance(token: address) -> uint256:
 @pure
 def _next(counter: uint256) -> uint256:
     """
-    @dev One more, within 32 bits: a counter never spills into its neighbour.
+    @dev    One more, within 32 bits: a counter never spills into its neighbour.
+    @param  counter A version or an epoch.
+    @return The next.
     """
     assert counter != MASK_32, "Sonar: counter exhausted"
     return counter + 1
@@ -957,7 +995,9 @@ def _next(counter: uint256) -> uint256:
 @pure
 def _miner(word: uint256) -> address:
     """
-    @dev The miner of a gradient's word.
+    @dev    The miner of a gradient.
+    @param  word As stored in `_gradients`.
+    @return Its address.
     """
     return convert(word & MASK_160, address)
 
@@ -966,7 +1006,9 @@ def _miner(word: uint256) -> address:
 @view
 def _life(campaign: uint256) -> Life:
     """
-    @dev The hot word of a campaign, which must exist, unpacked.
+    @dev    The hot word of a campaign, which must exist, unpacked.
+    @param  campaign Its number.
+    @return Its `Life`.
     """
     word: uint256 = self._records[campaign].life
     assert word != 0, "Sonar: unknown campaign"
@@ -977,7 +1019,9 @@ def _life(campaign: uint256) -> Life:
 @pure
 def _unpack_life(word: uint256) -> Life:
     """
-    @dev Inverse of `_pack_life`.
+    @dev    Inverse of `_pack_life`.
+    @param  word As stored.
+    @return Its fields.
     """
     return Life(
         phase=word & MASK_8,
@@ -996,7 +1040,9 @@ def _unpack_life(word: uint256) -> Life:
 @pure
 def _pack_life(life: Life) -> uint256:
     """
-    @dev Fields fit: checked at launch, or counted by `_next`, or bounded by one that is.
+    @dev    Fields fit: checked at launch, or counted by `_next`, or bounded by one that is.
+    @param  life The fields.
+    @return The word to store.
     """
     return (
         life.phase
@@ -1015,7 +1061,9 @@ def _pack_life(life: Life) -> uint256:
 @view
 def _stake(campaign: uint256) -> Stake:
     """
-    @dev The campaign's token and bond.
+    @dev    A campaign's token and bond.
+    @param  campaign Its number.
+    @return Its `Stake`.
     """
     word: uint256 = self._records[campaign].stake
     return Stake(token=convert(word & MASK_160, address), bond=word >> 160)
@@ -1025,7 +1073,9 @@ def _stake(campaign: uint256) -> Stake:
 @view
 def _purse(campaign: uint256) -> Purse:
     """
-    @dev The campaign's bounty and what of it was paid.
+    @dev    A campaign's bounty and what of it was paid.
+    @param  campaign Its number.
+    @return Its `Purse`.
     """
     word: uint256 = self._records[campaign].purse
     return Purse(bounty=word & MASK_128, paid=word >> 128)
@@ -1035,7 +1085,9 @@ def _purse(campaign: uint256) -> Purse:
 @pure
 def _pack_purse(purse: Purse) -> uint256:
     """
-    @dev Inverse of `_purse`. The bounty fits: launch and top-up leave room for every bond.
+    @dev    Inverse of `_purse`. The bounty fits: launch and top-up leave room for every bond.
+    @param  purse The fields.
+    @return The word to store.
     """
     return purse.bounty | (purse.paid << 128)
 
@@ -1044,7 +1096,9 @@ def _pack_purse(purse: Purse) -> uint256:
 @view
 def _rules(campaign: uint256) -> Rules:
     """
-    @dev The campaign's fee, accuracies and count of batches.
+    @dev    A campaign's fee, accuracies and count of batches.
+    @param  campaign Its number.
+    @return Its `Rules`.
     """
     word: uint256 = self._records[campaign].rules
     return Rules(
@@ -1061,7 +1115,9 @@ def _rules(campaign: uint256) -> Rules:
 @pure
 def _pack_rules(rules: Rules) -> uint256:
     """
-    @dev Inverse of `_rules`. Batches are at most as many as gradients: none is empty.
+    @dev    Inverse of `_rules`. Batches are at most as many as gradients: none is empty.
+    @param  rules The fields.
+    @return The word to store.
     """
     return (
         rules.fee
@@ -1077,7 +1133,9 @@ def _pack_rules(rules: Rules) -> uint256:
 @view
 def _judge(campaign: uint256) -> Judge:
     """
-    @dev The campaign's capsule and its limits.
+    @dev    A campaign's capsule and its limits.
+    @param  campaign Its number.
+    @return Its `Judge`.
     """
     word: uint256 = self._records[campaign].judge
     return Judge(
