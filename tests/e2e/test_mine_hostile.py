@@ -1,4 +1,4 @@
-"""A Capsule, a data scientist, a store and a chain that are wrong or hostile: said, and survived."""
+"""A Capsule, a data scientist and a store that are wrong or hostile: said, and survived."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from openmined.mine._campaigns import CampaignView
-from openmined.mine._ledger import Submission
+from openmined.mine._ledger import StoredEvent, Submission
 from openmined.mine._permissions import ETHER
 from openmined.mine._steps import Step
 from openmined.protocol import Frozen
@@ -81,6 +81,22 @@ def _campaign(number: int, token: str, rows: list[Submission]) -> CampaignEarnin
         paid=sum(bool(s.share_ppm) for s in done),
         earned_wei=str(sum(s.payout or 0 for s in done)),
     )
+
+
+def withdrawable(
+    events: Iterable[StoredEvent], views: Mapping[int, CampaignView], account: str
+) -> dict[str, int]:
+    """Return by token what Sonar owes: payouts and bonds that came back, less withdrawals."""
+    owed: dict[str, int] = {}
+    for view in views.values():
+        credit = sum(gradient.payout + gradient.bond_returned for gradient in view.mine)
+        if credit:
+            owed[view.token.lower()] = owed.get(view.token.lower(), 0) + credit
+    for event in events:
+        if event.name == "Withdrawn" and str(event.arguments["account"]).lower() == account.lower():
+            token = str(event.arguments["token"]).lower()
+            owed[token] = owed.get(token, 0) - int(event.arguments["amount"])
+    return {token: amount for token, amount in sorted(owed.items()) if amount > 0}
 
 
 def submission_dict(submission: Submission) -> dict[str, Any]:

@@ -378,6 +378,14 @@ def withdraw(
     typer.echo(f"{done.amount} wei were paid out in transaction {done.tx}.")
 
 
+@app.command(hidden=True)
+def openapi() -> None:
+    """Print the OpenAPI document of the local API (docs/openapi/mine.json)."""
+    from openmined.mine.api import openapi_document
+
+    _print_json(openapi_document())
+
+
 def _say(line: dict[str, Any]) -> None:
     typer.echo(json.dumps(line, ensure_ascii=False))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +38,8 @@ class ImportRequest:
     dataset: str
     adapter: str | None = None
     mapping: Path | None = None
+    mapping_value: Mapping[str, Any] | None = None
+    """A mapping as its file would hold it, instead of `mapping`."""
     schema: TableSchema | None = None
     identity: tuple[str, ...] = ()
     strict: bool = False
@@ -125,9 +127,11 @@ def import_source(
 
 def open_request(request: ImportRequest) -> Export:
     """Open the source with the adapter and mapping that were asked for."""
-    from openmined.adapters import TableMapping, open_export, read_mapping
+    from openmined.adapters import TableMapping, open_export, parse_mapping, read_mapping
 
     mapping = None if request.mapping is None else read_mapping(request.mapping)
+    if request.mapping_value is not None:
+        mapping = parse_mapping(dict(request.mapping_value), "the mapping")
     if request.schema is not None and mapping is None:
         mapping = TableMapping.model_validate({"schema": request.schema.model_dump()})
     return open_export(request.source, adapter=request.adapter, mapping=mapping)

@@ -139,6 +139,7 @@ class Judge:
             except ManifestError as error:
                 raise TermsRefused(f"its manifest cannot be used: {error}") from error
             self._manifests[view.spec] = known
+            self._ledger.note_title(view.campaign, known.title)
         return known
 
 

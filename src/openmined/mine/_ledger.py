@@ -32,6 +32,7 @@ CREATE TABLE decisions (
     id INTEGER PRIMARY KEY, at TEXT NOT NULL, campaign INTEGER NOT NULL, dataset TEXT NOT NULL,
     verdict TEXT NOT NULL, causes TEXT NOT NULL) STRICT;
 CREATE INDEX decisions_by_campaign ON decisions (campaign, dataset);
+CREATE TABLE titles (campaign INTEGER PRIMARY KEY, title TEXT NOT NULL) STRICT;
 CREATE TABLE answers (
     campaign INTEGER NOT NULL, dataset TEXT NOT NULL, answer TEXT NOT NULL, at TEXT NOT NULL,
     PRIMARY KEY (campaign, dataset)) STRICT;
@@ -239,6 +240,14 @@ class Ledger:
             DecisionRecord(**{**dict(row), "causes": tuple(json.loads(row["causes"]))})
             for row in rows
         ]
+
+    def note_title(self, campaign: int, title: str) -> None:
+        """Remember what a campaign calls itself."""
+        self._write("INSERT OR REPLACE INTO titles VALUES (?, ?)", (campaign, title))
+
+    def titles(self) -> dict[int, str]:
+        """Return the campaigns' titles, as far as their manifests were read."""
+        return {row["campaign"]: row["title"] for row in self._all("SELECT * FROM titles", ())}
 
     def give_answer(self, campaign: int, dataset: str, answer: Answer) -> None:
         """Write down what the owner answers about a campaign and a dataset."""

@@ -6,7 +6,8 @@ import os
 import resource
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -43,16 +44,50 @@ def run_mine(
     log = ProgressLog(folder.log_path, settings.name, listener)
     with FolderLock(folder.path), _stop_on_signals(stopping):
         log.say("started", address=secrets.wallet.address, pid=os.getpid())
-        loop = build_loop(folder, secrets, settings, log, at_step=at_step)
         try:
-            if once:
-                loop.run_once()
-            else:
-                loop.run(stopping.is_set, stopping.wait)
+            with (
+                _api(folder, secrets, settings, log),
+                _loop(folder, secrets, settings, log, at_step) as loop,
+            ):
+                if once:
+                    loop.run_once()
+                else:
+                    loop.run(stopping.is_set, stopping.wait)
         finally:
-            loop.close()
             log.say("stopped")
             log.close()
+
+
+@contextmanager
+def _api(
+    folder: MineFolder, secrets: Secrets, settings: MineSettings, log: ProgressLog
+) -> Iterator[None]:
+    if not settings.api.enabled:
+        yield
+        return
+    from openmined.mine.api._serve import ApiProcess
+
+    api = ApiProcess(folder, secrets.identity, secrets.wallet.address, log)
+    log.say("serving", url=api.url)
+    try:
+        yield
+    finally:
+        api.stop()
+
+
+@contextmanager
+def _loop(
+    folder: MineFolder,
+    secrets: Secrets,
+    settings: MineSettings,
+    log: ProgressLog,
+    at_step: Callable[[Step], None],
+) -> Iterator[MineLoop]:
+    loop = build_loop(folder, secrets, settings, log, at_step=at_step)
+    try:
+        yield loop
+    finally:
+        loop.close()
 
 
 def build_loop(

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pyarrow as pa
 import pysequoia
+from tests.unit.mine.folder_world import PASSPHRASE, SCHEMA, rows
 from tests.unit.sonar.chain import Anvil, wait_for
 
 from openmined.mine import (
@@ -61,42 +62,13 @@ from openmined.syft import (
     spec_from_manifest,
 )
 
-PASSPHRASE = "correct horse battery staple"
 ETHER = 10**18
 START_PPM, TARGET_PPM = 100_000, 900_000
 T = TypeVar("T")
 
-SCHEMA = TableSchema.model_validate(
-    {
-        "fields": [
-            {
-                "name": "pixels",
-                "type": "array",
-                "constraints": {"minLength": 8, "maxLength": 8},
-            },
-            {"name": "label", "type": "string", "constraints": {"enum": ["a", "b", "c"]}},
-        ]
-    }
-)
-
 
 def part(schema: TableSchema, *names: str) -> TableSchema:
     return TableSchema(fields=tuple(schema.field(name) for name in names))
-
-
-def rows(count: int, seed: int = 0) -> pa.RecordBatch:
-    random = np.random.default_rng(seed)
-    labels = random.integers(0, 3, count)
-    pixels = random.normal(0, 0.3, (count, 8))
-    pixels[np.arange(count), labels] += 1.0
-    flat = pa.array(pixels.ravel())
-    return pa.RecordBatch.from_arrays(
-        [
-            pa.FixedSizeListArray.from_arrays(flat, 8),
-            pa.array(["abc"[label] for label in labels]),
-        ],
-        names=["pixels", "label"],
-    )
 
 
 @dataclass
