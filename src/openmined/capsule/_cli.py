@@ -14,15 +14,21 @@ from typing import Annotated, Any
 
 import typer
 
+from openmined.capsule._backup import restore_backup, write_backup
+from openmined.capsule._control import send_unlock, wait_for_unlock
 from openmined.capsule._errors import SealError, SettingsError
 from openmined.capsule._folder import (
     CERTIFICATE_FILE,
     WALLET_FILE,
+    ask_for_rotation,
+    change_unlock,
     check_folder,
     create_folder,
+    mark_sealed,
+    rotate_identity,
     unsealed,
 )
-from openmined.capsule._keyring import Unlock
+from openmined.capsule._keyring import Unlock, open_keyring
 from openmined.capsule._log import Log, json_lines
 from openmined.capsule._loop import Capsule
 from openmined.capsule._state import open_read_only
@@ -138,24 +144,114 @@ def _known_network(name: str) -> dict[str, Any]:
 
 
 @app.command()
-def start(folder: Folder, passphrase_file: PassphraseFile = None, key_file: KeyFile = None) -> None:
+def start(
+    folder: Folder,
+    sealed: Annotated[
+        bool, typer.Option("--sealed", help="Start sealed and wait for `unseal`.")
+    ] = False,
+    passphrase_file: PassphraseFile = None,
+    key_file: KeyFile = None,
+) -> None:
     """Unseal and work until stopped. The log is one JSON object a line, also in capsule.log."""
     settings = check_folder(folder)
-    unlock = _unlock(passphrase_file, key_file, new=False)
+    given = passphrase_file is not None or key_file is not None
+    waiting = sealed or not (given or sys.stdin.isatty())
+    unlock = None if waiting else _unlock(passphrase_file, key_file, new=False)
+    stopping = _stop_signals()
     with (
         (folder / "capsule.log").open("a", encoding="utf-8") as file,
-        unsealed(folder, unlock, Log(json_lines(sys.stdout), json_lines(file))) as context,
         _interface(folder, settings.api.enabled),
     ):
-        log = context.log
+        log = Log(json_lines(sys.stdout), json_lines(file))
+        if unlock is None:
+            mark_sealed(folder)
+            log.write("sealed", what="run `openmined capsule unseal` on this folder")
+            unlock = wait_for_unlock(
+                folder, lambda found: _try(folder, found), lambda: bool(stopping)
+            )
+        if unlock is not None:
+            _work(folder, unlock, log, stopping)
+        log.write("stopped")
+
+
+def _try(folder: Path, unlock: Unlock) -> None:
+    open_keyring(folder, unlock)
+
+
+def _work(folder: Path, unlock: Unlock, log: Log, stopping: list[int]) -> None:
+    with unsealed(folder, unlock, log) as context:
         log.write("started", address=context.address, certificate=context.identity.fingerprint)
         context.state.set_meta("seal", "open")
-        stopping = _stop_signals()
         try:
             Capsule(context).run(lambda: bool(stopping))
         finally:
             context.state.set_meta("seal", "closed")
-            log.write("stopped")
+
+
+@app.command()
+def unseal(
+    folder: Folder, passphrase_file: PassphraseFile = None, key_file: KeyFile = None
+) -> None:
+    """Unseal a Capsule that was started sealed."""
+    check_folder(folder)
+    send_unlock(folder, _unlock(passphrase_file, key_file, new=False))
+    typer.echo("unsealed")
+
+
+@app.command()
+def backup(
+    folder: Folder,
+    target: Annotated[Path, typer.Argument(help="File to write; must not exist.")],
+    passphrase_file: PassphraseFile = None,
+    key_file: KeyFile = None,
+) -> None:
+    """Write an encrypted backup of everything, also while the Capsule works."""
+    size = write_backup(folder, target, _unlock(passphrase_file, key_file, new=False))
+    typer.echo(f"{size} bytes in {target}, under the Capsule's own passphrase or key file")
+
+
+@app.command()
+def restore(
+    source: Annotated[Path, typer.Argument(help="A backup.")],
+    folder: Folder,
+    passphrase_file: PassphraseFile = None,
+    key_file: KeyFile = None,
+) -> None:
+    """Make a folder from a backup. Stop the other Capsule first: one identity, one Capsule."""
+    restore_backup(source, folder, _unlock(passphrase_file, key_file, new=False))
+    typer.echo(f"restored into {folder}; what happened since is read from the chain at the start")
+
+
+@app.command()
+def rotate(
+    folder: Folder,
+    campaign: Annotated[
+        int | None, typer.Option(help="Change this campaign's CKKS keys; the Capsule may work.")
+    ] = None,
+    identity: Annotated[
+        bool,
+        typer.Option("--identity", help="Change the OpenPGP key; the Capsule must be stopped."),
+    ] = False,
+    new_passphrase_file: Annotated[
+        Path | None, typer.Option(help="Change the passphrase to what this file holds.")
+    ] = None,
+    passphrase_file: PassphraseFile = None,
+    key_file: KeyFile = None,
+) -> None:
+    """Change keys: a campaign's, the OpenPGP identity's, or the passphrase."""
+    if campaign is not None:
+        epoch = ask_for_rotation(folder, campaign)
+        typer.echo(f"campaign {campaign} leaves key epoch {epoch} at the Capsule's next turn")
+    if identity:
+        unlock = _unlock(passphrase_file, key_file, new=False)
+        fingerprint = rotate_identity(folder, unlock)
+        typer.echo(f"the new certificate is {fingerprint}; open campaigns get new keys with it")
+    if new_passphrase_file is not None:
+        unlock = _unlock(passphrase_file, key_file, new=False)
+        change_unlock(folder, unlock, Unlock.from_passphrase_file(new_passphrase_file))
+        typer.echo("the passphrase is changed; backups keep the one they were written with")
+    if campaign is None and not identity and new_passphrase_file is None:
+        raise SettingsError("say what to rotate: --campaign N, --identity or --new-passphrase-file")
 
 
 @app.command()

@@ -13,6 +13,7 @@ from openmined.capsule._files import check_private, only_one, write_private
 from openmined.capsule._keyring import Keyring, Unlock, open_keyring, save_keyring
 from openmined.capsule._log import Log
 from openmined.capsule._pgp import Identity
+from openmined.capsule._rotation import request_rotation
 from openmined.capsule._settings import SETTINGS_FILE, CapsuleSettings, load_settings, save_settings
 from openmined.capsule._state import State
 from openmined.capsule._steps import Step
@@ -138,3 +139,61 @@ def unsealed(
         finally:
             contract.close()
             state.close()
+
+
+def mark_sealed(folder: Path) -> None:
+    """Let the HTTP interface say that the Capsule is sealed."""
+    state = State.open(folder)
+    try:
+        state.set_meta("seal", "closed")
+    finally:
+        state.close()
+
+
+def ask_for_rotation(folder: Path, campaign: int) -> int:
+    """Ask the Capsule that works in a folder for new keys of a campaign; return the epoch to leave.
+
+    Raises:
+        SettingsError: if the campaign is not open.
+    """
+    check_folder(folder)
+    state = State.open(folder)
+    try:
+        row = state.campaign(campaign)
+        if row is None or row.phase != "open":
+            raise SettingsError(f"campaign {campaign} is not open at this Capsule")
+        epoch = int(row.facts["epoch"])
+        request_rotation(state, campaign, epoch)
+        return epoch
+    finally:
+        state.close()
+
+
+def rotate_identity(folder: Path, unlock: Unlock) -> str:
+    """Replace the OpenPGP key; return the new fingerprint.
+
+    The old key still opens what is sealed to it. Its certificate is published with a revocation,
+    and every open campaign gets new keys, whose manifest carries the new certificate.
+
+    Raises:
+        FolderBusy: if a Capsule works in the folder.
+    """
+    settings = check_folder(folder)
+    with only_one(folder):
+        keyring = open_keyring(folder, unlock)
+        identity = read_identity(folder, keyring).rotated(settings.user_id)
+        save_identity(folder, keyring, identity)
+        state = State.open(folder)
+        try:
+            for row in state.campaigns():
+                if row.phase == "open":
+                    request_rotation(state, row.id, int(row.facts["epoch"]))
+        finally:
+            state.close()
+    return identity.fingerprint
+
+
+def change_unlock(folder: Path, old: Unlock, new: Unlock) -> None:
+    """Seal the keyring under another passphrase or key file; everything else stays as it is."""
+    check_folder(folder)
+    save_keyring(folder, open_keyring(folder, old), new)

@@ -91,6 +91,30 @@ class Unlock:
         except pyrage.IdentityError:
             raise SealError(f"{path} holds an age identity that cannot be read") from None
 
+    def to_request(self) -> dict[str, str]:
+        """Return this as the control socket carries it, inside this machine and user only."""
+        if self._key is not None:
+            return {"key": str(self._key)}
+        assert self._passphrase is not None
+        return {"passphrase": self._passphrase}
+
+    @classmethod
+    def from_request(cls, request: object) -> Unlock:
+        """Read what `to_request` made.
+
+        Raises:
+            SealError: if it is something else.
+        """
+        if not isinstance(request, dict) or len(request) != 1:
+            raise SealError("the request names neither a passphrase nor a key")
+        passphrase, key = request.get("passphrase"), request.get("key")
+        if isinstance(passphrase, str):
+            return cls(passphrase=passphrase)
+        try:
+            return cls(key=pyrage.x25519.Identity.from_str(str(key)))
+        except pyrage.IdentityError:
+            raise SealError("the request's key is no age identity") from None
+
     def wrap(self, data: bytes) -> bytes:
         """Encrypt the keyring."""
         if self._key is not None:
