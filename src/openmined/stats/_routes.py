@@ -348,6 +348,11 @@ def _add_totals(router: APIRouter, read: Read, service: Service) -> None:
             lambda c: totals.read_series(c, query.interval, query.start, query.end, query.limit)
         )
 
+    @router.get("/schemas", response_model=models.SchemaDemands, tags=["totals"])
+    def list_schemas(_: Plain) -> Response:
+        """Schemas in demand, and what mines say they hold of them."""
+        return read(lambda c: totals.list_schemas(c, service.offered(c)))
+
     @router.get("/status", response_model=models.Status, tags=["service"])
     def get_status(_: Plain) -> Response:
         """How far the index is."""

@@ -52,6 +52,10 @@ class Service:
             version=version,
         )
 
+    def offered(self, connection: Connection) -> dict[str, tuple[int, int]]:
+        """Return (mines, records) by schema, as far as enough mines report it."""
+        return {}
+
     def network_info(self, connection: Connection) -> models.NetworkInfo | None:
         """Say which network this is; None before there is an index."""
         settings = read_settings(connection)

@@ -43,7 +43,7 @@ def table_rows(connection: Connection, table: Table) -> Iterator[dict[str, Any]]
     query = select(table).order_by(*table.primary_key.columns)
     if table is schema.blocks:
         query = query.where(schema.blocks.c.events > 0)
-    result = connection.execution_options(yield_per=_PAGE).execute(query)
+    result = connection.execute(query.execution_options(yield_per=_PAGE))
     for row in result.mappings():
         yield dict(row)
 
