@@ -33,7 +33,10 @@ from openmined.syft._estimators import (
 from openmined.syft._features import FeatureMap, array_features, build_features
 from openmined.syft._keys import PublicKeys, SecretKeys, generate_keys
 from openmined.syft._limits import run_limited
+from openmined.syft._mlp import MLPEstimator, mlp_gradient
+from openmined.syft._mlp_gradient import compute_mlp_update
 from openmined.syft._model_file import load_model, save_model
+from openmined.syft._optimizers import SGD, Adam, AdamState, Anderson, AndersonState, SGDState
 from openmined.syft._parameters import choose_parameters
 from openmined.syft._privacy import PrivacyLedger, clip_targets, privatise_statistics
 from openmined.syft._release import ReleaseLedger, release_weights
@@ -54,6 +57,11 @@ from openmined.syft._streaming import encode_batches, stream_statistics
 from openmined.syft._updates import UpdateCache, apply_update, compute_update, decrypt_update
 
 __all__ = [
+    "SGD",
+    "Adam",
+    "AdamState",
+    "Anderson",
+    "AndersonState",
     "CiphertextError",
     "DataError",
     "EncryptedGradient",
@@ -66,6 +74,7 @@ __all__ = [
     "LinearEstimator",
     "LinearRegression",
     "MLPClassifier",
+    "MLPEstimator",
     "ModelFileError",
     "OutOfMemory",
     "OutOfTime",
@@ -77,6 +86,7 @@ __all__ = [
     "RangeError",
     "ReleaseLedger",
     "ReleaseRefused",
+    "SGDState",
     "SecretKeys",
     "SpecError",
     "Statistics",
@@ -88,6 +98,7 @@ __all__ = [
     "build_features",
     "choose_parameters",
     "clip_targets",
+    "compute_mlp_update",
     "compute_update",
     "decrypt_update",
     "encode_batches",
@@ -98,6 +109,7 @@ __all__ = [
     "generate_keys",
     "initial_weights",
     "load_model",
+    "mlp_gradient",
     "privatise_statistics",
     "release_weights",
     "run_limited",

@@ -27,6 +27,7 @@ from openmined.syft._seal import (
     frame,
     load,
     make_context,
+    make_level_context,
     save,
     unframe,
 )
@@ -41,6 +42,7 @@ _PACKING: TypeAdapter[InterleavedPacking | MLPPacking] = TypeAdapter(Packing)
 
 PUBLIC_KEY = "public-key"
 GALOIS_KEYS = "galois-keys"
+RELINEARIZATION_KEYS = "relinearization-keys"
 
 
 def galois_element(degree: int, step: int) -> int:
@@ -72,6 +74,7 @@ class PublicKeys:
     parameters: CKKSParameters
     key_id: bytes
     blobs: Mapping[str, bytes] = field(repr=False)
+    _loaded: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def to_blobs(self) -> dict[str, bytes]:
         """Return the framed bytes by purpose, as they go to the store."""
@@ -87,9 +90,10 @@ class PublicKeys:
             ParameterError: if the parameters are unsafe.
         """
         make_context(parameters)
-        if PUBLIC_KEY not in blobs:
+        purpose = next((name for name in sorted(blobs) if name.startswith(PUBLIC_KEY)), PUBLIC_KEY)
+        if purpose not in blobs:
             raise CiphertextError(f"no {PUBLIC_KEY!r} among the blobs {sorted(blobs)}")
-        key_id, _ = unframe(blobs[PUBLIC_KEY], Kind.PUBLIC_KEY, "public key")
+        key_id, _ = unframe(blobs[purpose], Kind.PUBLIC_KEY, "public key")
         keys = cls(parameters, key_id, dict(blobs))
         keys.check()
         return keys
@@ -100,26 +104,60 @@ class PublicKeys:
         Raises:
             CiphertextError: if one is no key of these parameters.
         """
-        assert self.public_key is not None
-        assert GALOIS_KEYS not in self.blobs or self.galois_keys is not None
+        for purpose in self.blobs:
+            self.load(purpose)
 
-    @cached_property
+    @property
     def public_key(self) -> Any:
         """SEAL's public key."""
-        return self._load(PUBLIC_KEY, Kind.PUBLIC_KEY, seal.PublicKey())
+        return self.load(PUBLIC_KEY)
 
-    @cached_property
+    @property
     def galois_keys(self) -> Any:
         """SEAL's Galois keys."""
-        return self._load(GALOIS_KEYS, Kind.GALOIS_KEYS, seal.GaloisKeys())
+        return self.load(GALOIS_KEYS)
 
-    def _load(self, purpose: str, kind: Kind, item: Any) -> Any:
+    def load(self, purpose: str) -> Any:
+        """Return SEAL's key for a purpose, loaded and checked once.
+
+        A purpose such as `galois-keys-5` is for ciphertexts of five primes.
+
+        Raises:
+            CiphertextError: if there is none, or it is no key of these parameters.
+            KeyMismatch: if it belongs to other keys.
+        """
+        if purpose not in self._loaded:
+            self._loaded[purpose] = self._load(purpose)
+        return self._loaded[purpose]
+
+    def _load(self, purpose: str) -> Any:
         if purpose not in self.blobs:
             raise CiphertextError(f"no {purpose!r} among the blobs {sorted(self.blobs)}")
+        kind, item, primes = _parse_purpose(purpose, self.parameters)
         what = purpose.replace("-", " ")
         key_id, payload = unframe(self.blobs[purpose], kind, what)
         check_key_id(key_id, self.key_id, what)
-        return load(item, self.parameters, payload, what)
+        return load(item, _context_of(self.parameters, primes), payload, what)
+
+
+def _parse_purpose(purpose: str, parameters: CKKSParameters) -> tuple[Kind, Any, int | None]:
+    name, _, level = purpose.rpartition("-")
+    primes = int(level) if level.isdecimal() and len(level) < 3 else None
+    makers = {
+        PUBLIC_KEY: (Kind.PUBLIC_KEY, seal.PublicKey),
+        GALOIS_KEYS: (Kind.GALOIS_KEYS, seal.GaloisKeys),
+        RELINEARIZATION_KEYS: (Kind.RELINEARIZATION_KEYS, seal.RelinKeys),
+    }
+    base = purpose if primes is None else name
+    most = len(parameters.coeff_modulus_bits) - 1
+    if base not in makers or not (primes is None or 1 <= primes <= most):
+        raise CiphertextError(f"keys of purpose {purpose[:80]!r} are unknown")
+    kind, make = makers[base]
+    return kind, make(), primes
+
+
+def _context_of(parameters: CKKSParameters, primes: int | None) -> Any:
+    return make_context(parameters) if primes is None else make_level_context(parameters, primes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +183,7 @@ class SecretKeys:
     @cached_property
     def secret_key(self) -> Any:
         """SEAL's secret key."""
-        return load(seal.SecretKey(), self.parameters, self._secret, "secret key")
+        return load(seal.SecretKey(), make_context(self.parameters), self._secret, "secret key")
 
     def to_bytes(self) -> bytes:
         """Serialize everything, unencrypted: length-prefixed sections, no pickle."""
@@ -216,7 +254,7 @@ def generate_keys(parameters: CKKSParameters, spec: LearningSpec) -> SecretKeys:
     from openmined.syft._specs import MLPClassifier
 
     if isinstance(spec, MLPClassifier):
-        from openmined.syft._mlp import generate_mlp_keys
+        from openmined.syft._mlp_keys import generate_mlp_keys
 
         return generate_mlp_keys(parameters, spec)
     packing = choose_packing(parameters.poly_modulus_degree, spec.inputs, spec.outputs)

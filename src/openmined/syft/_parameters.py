@@ -92,7 +92,7 @@ def choose_parameters(spec: LearningSpec, few_rows: bool = False) -> CKKSParamet
     from openmined.syft._specs import MLPClassifier
 
     if isinstance(spec, MLPClassifier):
-        from openmined.syft._mlp import choose_mlp_parameters
+        from openmined.syft._mlp_keys import choose_mlp_parameters
 
         return choose_mlp_parameters(spec)
     return plan_parameters(spec, few_rows).parameters

@@ -166,9 +166,10 @@ def multiply_matrix(
     edges = [worker * matrix.count // workers for worker in range(workers + 1)]
     ranges = [range(first, last) for first, last in pairwise(edges)]
     works = [_make_work(ring, matrix, shifts, blocks) for blocks in ranges]
+    context = make_context(ring.parameters)
     sums: list[Any] = []
     for blocks, saved in zip(reversed(ranges), reversed(run_forked(works, tick)), strict=True):
-        partial = [load(seal.Ciphertext(), ring.parameters, item, "result") for item in saved]
+        partial = [load(seal.Ciphertext(), context, item, "result") for item in saved]
         sums = _join(ring, partial, sums, len(blocks))
     return sums
 

@@ -17,10 +17,8 @@ import numpy as np
 import tenseal.sealapi as seal
 
 from openmined.syft._randomness import complex_gaussian, uniform
-from openmined.syft._seal import make_context
 
 if TYPE_CHECKING:
-    from openmined.protocol import CKKSParameters
     from openmined.syft._packing import Slots
 
 _SECOND_LAYER = 2.0**-40
@@ -29,7 +27,7 @@ _SECOND_LAYER = 2.0**-40
 def protect(
     ciphertext: Any,
     public_key: Any,
-    parameters: CKKSParameters,
+    context: Any,
     deviation: float,
     unused: Slots,
     drown: float,
@@ -40,13 +38,12 @@ def protect(
     Args:
         ciphertext: the product, not yet rescaled.
         public_key: the key holder's, for the encryption of zero.
-        parameters: the CKKS parameters.
+        context: SEAL's context that the public key belongs to.
         deviation: standard deviation of the noise per slot component, in the product's scale.
         unused: marks of slots to drown; see `unused_slots`.
         drown: largest magnitude to drown them with, as a value.
         primes: how many to leave.
     """
-    context = make_context(parameters)
     evaluator, encoder = seal.Evaluator(context), seal.CKKSEncoder(context)
     level, scale = ciphertext.parms_id(), ciphertext.scale
     zero = seal.Ciphertext()

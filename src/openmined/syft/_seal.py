@@ -14,6 +14,8 @@ so that a ciphertext of another campaign is told apart before it is used.
 from __future__ import annotations
 
 import os
+import struct
+from array import array
 from contextlib import contextmanager
 from enum import IntEnum
 from functools import lru_cache
@@ -75,6 +77,57 @@ def make_context(parameters: CKKSParameters) -> Any:
     return context
 
 
+@lru_cache(maxsize=32)
+def make_level_context(parameters: CKKSParameters, primes: int) -> Any:
+    """Return the context of the first `primes` data primes and the special prime.
+
+    SEAL identifies a level by its primes, so that ciphertexts pass freely between this context and
+    the whole one; keys made here are shorter.
+    """
+    moduli = make_context(parameters).key_context_data().parms().coeff_modulus()
+    literal = seal.EncryptionParameters(seal.SCHEME_TYPE.CKKS)
+    literal.set_poly_modulus_degree(parameters.poly_modulus_degree)
+    literal.set_coeff_modulus([*moduli[:primes], moduli[-1]])
+    context = seal.SEALContext(literal, True, seal.SEC_LEVEL_TYPE.TC128)
+    if not context.parameters_set():
+        raise ParameterError(f"SEAL refuses {primes} primes of {parameters.coeff_modulus_bits}")
+    return context
+
+
+def slice_secret_key(secret_key: Any, parameters: CKKSParameters, primes: int) -> Any:
+    """Return the same secret key for `make_level_context(parameters, primes)`.
+
+    A secret key is one polynomial modulo each prime, in NTT form: the wanted residues are written
+    out in SEAL's own format and read back through its validating `load`.
+    """
+    degree = parameters.poly_modulus_degree
+    context = make_level_context(parameters, primes)
+    residues = secret_key.data().dyn_array()
+    last = len(parameters.coeff_modulus_bits) - 1
+    chosen = [*range(primes), last]
+    words = array("Q")
+    for index in chosen:
+        words.extend(residues.at(place) for place in range(index * degree, (index + 1) * degree))
+    head = struct.pack("<4QQd", *context.key_parms_id(), len(words), 1.0)
+    inner = _with_header(struct.pack("<Q", len(words)) + words.tobytes())
+    sliced = seal.SecretKey()
+    with _memory_file(_with_header(head + inner)) as (_, path):
+        sliced.load(context, path)
+    return sliced
+
+
+def _with_header(body: bytes) -> bytes:
+    # Uncompressed; the version is that of the SEAL at hand, read from what it writes.
+    header = _own_header()
+    size = _SEAL_HEADER_BYTES + len(body)
+    return header[:5] + b"\x00\x00\x00" + size.to_bytes(8, "little") + body
+
+
+@lru_cache(maxsize=1)
+def _own_header() -> bytes:
+    return save(seal.Plaintext())[:_SEAL_HEADER_BYTES]
+
+
 def parms_id_at(parameters: CKKSParameters, primes: int) -> list[int]:
     """Return SEAL's id of the level at which so many primes are left."""
     data = make_context(parameters).first_context_data()
@@ -105,13 +158,12 @@ def save(item: Any) -> bytes:
             return file.read(size)
 
 
-def load(item: Any, parameters: CKKSParameters, data: bytes, what: str) -> Any:
+def load(item: Any, context: Any, data: bytes, what: str) -> Any:
     """Fill `item` from untrusted bytes by SEAL's validating `load`; return it.
 
     Raises:
         CiphertextError: if the bytes are cut, swollen, random, or of other parameters.
     """
-    context = make_context(parameters)
     _check_header(data, what)
     try:
         with _memory_file(data) as (_, path):

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from openmined.syft._estimators import LinearEstimator
+    from openmined.syft._mlp import MLPEstimator
 
 Floats = NDArray[np.float64]
 
@@ -161,7 +162,11 @@ class MLPClassifier:
     update: PlainGradient = field(default_factory=PlainGradient)
     features: FeatureMap | None = None
     metric: Literal["accuracy"] = "accuracy"
-    l2: float = 0.0
+
+    @property
+    def l2(self) -> float:
+        """No regularisation: training stops at the campaign's target."""
+        return 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", tuple(str(label) for label in self.classes))
@@ -175,6 +180,12 @@ class MLPClassifier:
     def outputs(self) -> int:
         """k, one per class."""
         return len(self.classes)
+
+    def fit(self, X: Any, y: Any, epochs: int = 60) -> MLPEstimator:
+        """Fit in the clear, for reference; see `fit_mlp_clear`."""
+        from openmined.syft._mlp import fit_mlp_clear
+
+        return fit_mlp_clear(self, X, y, epochs)
 
 
 LinearSpec = LinearRegression | LinearClassifier

@@ -66,11 +66,11 @@ class EncryptedModel(_Encrypted):
             KeyMismatch: if the blobs belong to different keys.
         """
         if isinstance(packing, MLPPacking):
-            from openmined.syft._mlp import check_mlp_model
+            from openmined.syft._mlp_keys import load_mlp_model
 
             key_id = _common_key_id(blobs, Kind.MODEL, "encrypted model")
             model = cls(packing, parameters, key_id, tuple(blobs))
-            check_mlp_model(model)
+            load_mlp_model(model)
             return model
         _check_packing(packing, parameters)
         _check_count(blobs, ciphertexts_needed(packing), "encrypted model")
@@ -104,11 +104,11 @@ class EncryptedGradient(_Encrypted):
     ) -> EncryptedGradient:
         """Read and check an update from untrusted bytes; see `EncryptedModel.from_blobs`."""
         if isinstance(packing, MLPPacking):
-            from openmined.syft._mlp import check_mlp_gradient
+            from openmined.syft._mlp_gradient import load_mlp_gradient
 
             key_id = _common_key_id(blobs, Kind.GRADIENT, "encrypted gradient")
             gradient = cls(packing, parameters, key_id, tuple(blobs))
-            check_mlp_gradient(gradient)
+            load_mlp_gradient(gradient)
             return gradient
         _check_packing(packing, parameters)
         _check_count(blobs, ciphertexts_needed(packing), "encrypted gradient")
@@ -157,7 +157,7 @@ def load_ciphertext(
 ) -> Any:
     """Load one framed ciphertext; see `load_ciphertexts`."""
     _, payload = unframe(blob, kind, what)
-    item = load(seal.Ciphertext(), parameters, payload, what)
+    item = load(seal.Ciphertext(), make_context(parameters), payload, what)
     if item.parms_id() != parms_id or item.size() != 2 or not item.is_ntt_form():
         raise CiphertextError(f"{what}: a ciphertext is not of two polynomials at the right level")
     if not np.isclose(item.scale, scale, rtol=1e-9, atol=0.0):
@@ -203,7 +203,7 @@ def encrypt_model(weights: Any, keys: SecretKeys) -> EncryptedModel:
     """
     array = np.asarray(weights, dtype=np.float64)
     if isinstance(keys.packing, MLPPacking):
-        from openmined.syft._mlp import encrypt_mlp
+        from openmined.syft._mlp_keys import encrypt_mlp
 
         return encrypt_mlp(array, keys)
     wanted = (keys.packing.rows, keys.packing.columns)

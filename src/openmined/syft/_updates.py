@@ -231,7 +231,7 @@ def _finish(
         plain = seal.Plaintext()
         encoder.encode(constant.tolist(), item.parms_id(), item.scale, plain)
         evaluator.add_plain_inplace(item, plain)
-        protect(item, public.public_key, parameters, deviation, unused, drown, primes)
+        protect(item, public.public_key, context, deviation, unused, drown, primes)
         blobs.append(frame(Kind.GRADIENT, public.key_id, save(item)))
     return EncryptedGradient(packing, parameters, public.key_id, tuple(blobs))
 
@@ -281,7 +281,7 @@ def decrypt_update(gradient: EncryptedGradient, keys: SecretKeys) -> Floats:
     if gradient.packing != keys.packing or gradient.parameters != keys.parameters:
         raise KeyMismatch("gradient and keys have different packing or parameters")
     if not isinstance(gradient.packing, InterleavedPacking):
-        from openmined.syft._mlp import decrypt_mlp
+        from openmined.syft._mlp_gradient import decrypt_mlp
 
         return decrypt_mlp(gradient, keys)
     slots = [decrypt_slots(item, keys) for item in gradient.ciphertexts]

@@ -1,0 +1,151 @@
+"""The two-layer network z -> z^2 in the clear: weights, outputs, gradient, estimator.
+
+    U = Z W1      H = U^2      O = H W2      loss = |O - Y|^2 / 2n
+
+    E = O - Y     dW2 = H'E / n     dW1 = Z'((E W2') * 2U) / n
+
+Weights are one matrix of shape (inputs + outputs, hidden): W1 above W2'. The bias of the hidden
+layer is the last column of Z.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openmined.syft._errors import DataError
+from openmined.syft._expansion import expand_gaussian
+
+if TYPE_CHECKING:
+    from openmined.syft._specs import MLPClassifier
+
+Floats = NDArray[np.float64]
+
+
+def split_mlp(weights: Floats, inputs: int) -> tuple[Floats, Floats]:
+    """Return (W1, W2) of shapes (inputs, hidden) and (hidden, outputs)."""
+    return weights[:inputs], weights[inputs:].T
+
+
+def join_mlp(W1: Floats, W2: Floats) -> Floats:
+    """Undo `split_mlp`."""
+    return np.vstack([W1, W2.T])
+
+
+def initial_mlp_weights(spec: MLPClassifier) -> Floats:
+    """Return W1 ~ N(0, 1/4 inputs) and W2 ~ N(0, 0.09 / hidden), from the campaign's seed."""
+    W1 = expand_gaussian(spec.seed, "mlp/hidden", (spec.inputs, spec.hidden))
+    W2 = expand_gaussian(spec.seed, "mlp/output", (spec.hidden, spec.outputs))
+    return join_mlp(0.5 * W1 / np.sqrt(spec.inputs), 0.3 * W2 / np.sqrt(spec.hidden))
+
+
+def mlp_outputs(spec: MLPClassifier, weights: Floats, Z: Floats) -> Floats:
+    """Return O, shape (rows, outputs).
+
+    Raises:
+        DataError: if the weights do not fit.
+    """
+    check_mlp_weights(spec, weights)
+    W1, W2 = split_mlp(weights, spec.inputs)
+    return np.asarray((Z @ W1) ** 2 @ W2)
+
+
+def check_mlp_weights(spec: MLPClassifier, weights: Floats) -> None:
+    """Check the shape of weights.
+
+    Raises:
+        DataError: if it is not (inputs + outputs, hidden).
+    """
+    wanted = (spec.inputs + spec.outputs, spec.hidden)
+    if weights.shape != wanted:
+        raise DataError(f"weights of shape {weights.shape} are not {wanted}")
+
+
+def mlp_gradient(weights: Floats, Z: Floats, Y: Floats) -> Floats:
+    """Return the gradient of the loss in the clear, laid out like the weights."""
+    W1, W2 = split_mlp(weights, Z.shape[1])
+    U = Z @ W1
+    H = U**2
+    E = H @ W2 - Y
+    return join_mlp(Z.T @ ((E @ W2.T) * 2.0 * U) / len(Z), H.T @ E / len(Z))
+
+
+@dataclass(frozen=True, eq=False)
+class MLPEstimator:
+    """A trained two-layer network.
+
+    Attributes:
+        spec: what was learned.
+        weights_: (inputs + outputs, hidden), W1 above W2'.
+    """
+
+    spec: MLPClassifier
+    weights_: Floats = field(repr=False)
+
+    def __post_init__(self) -> None:
+        check_mlp_weights(self.spec, self.weights_)
+
+    @property
+    def coefs_(self) -> list[Floats]:
+        """W1 without its bias row, and W2, as in scikit-learn's MLPClassifier."""
+        W1, W2 = split_mlp(self.weights_, self.spec.inputs)
+        return [W1[:-1], W2]
+
+    @property
+    def intercepts_(self) -> list[Floats]:
+        """The hidden layer's bias, and zeros: the output layer has none."""
+        W1, _ = split_mlp(self.weights_, self.spec.inputs)
+        return [W1[-1], np.zeros(self.spec.outputs)]
+
+    @property
+    def classes_(self) -> NDArray[np.str_]:
+        """The labels in the order of the outputs."""
+        return np.array(self.spec.classes, dtype=np.str_)
+
+    @property
+    def n_features_in_(self) -> int:
+        """Columns that `predict` wants of an array, without the bias."""
+        return self.spec.inputs - 1
+
+    def decision_function(self, X: Any) -> Floats:
+        """Return O, shape (rows, outputs)."""
+        from openmined.syft._estimators import design_matrix
+
+        return mlp_outputs(self.spec, self.weights_, design_matrix(self.spec, X))
+
+    def predict(self, X: Any) -> NDArray[np.str_]:
+        """Predict labels; X as for `LinearEstimator.predict`."""
+        return np.asarray(self.classes_[self.decision_function(X).argmax(axis=1)])
+
+    def predict_proba(self, X: Any) -> Floats:
+        """Estimate class probabilities: outputs clipped to [0, 1], normalised."""
+        clipped = np.clip(self.decision_function(X), 1e-9, 1.0)
+        return np.asarray(clipped / clipped.sum(axis=1, keepdims=True))
+
+    def score(self, X: Any, y: Any) -> float:
+        """Return the accuracy."""
+        from openmined.syft._estimators import design_matrix, evaluate
+        from openmined.syft._specs import encode_targets
+
+        Z = design_matrix(self.spec, X)
+        return evaluate(self.spec, self.weights_, Z, encode_targets(self.spec, y))
+
+
+def fit_mlp_clear(spec: MLPClassifier, X: Any, y: Any, epochs: int = 60) -> MLPEstimator:
+    """Fit in the clear, for reference: Adam on batches of `spec.batch` rows in their order."""
+    from openmined.syft._estimators import design_matrix
+    from openmined.syft._optimizers import Adam
+    from openmined.syft._specs import check_rows, encode_targets
+
+    Z, Y = check_rows(design_matrix(spec, X), encode_targets(spec, y), spec)
+    optimizer = Adam(spec.learning_rate)
+    weights = initial_mlp_weights(spec)
+    state = optimizer.start(weights)
+    for _ in range(epochs):
+        for start in range(0, len(Z), spec.batch):
+            rows = slice(start, start + spec.batch)
+            weights, state = optimizer.step(weights, mlp_gradient(weights, Z[rows], Y[rows]), state)
+    return MLPEstimator(spec, weights)

@@ -1,0 +1,200 @@
+"""Keys and ciphertexts of an encrypted two-layer network.
+
+The chain of primes is 60, 52, 60, 60, 60, 60, 24 bits and a special one of 60: 436 of the 438 bits
+that ring degree 16,384 allows at 128-bit security. Every rotation and relinearization happens at a
+known level, and its key is made in the context of that level with the secret key's residues there:
+a key for l primes has l (l + 1) polynomials, so that late levels cost little.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tenseal.sealapi as seal
+
+from openmined.protocol import CKKSParameters, MLPPacking
+from openmined.syft._columns import require_finite
+from openmined.syft._errors import CiphertextError, DataError, ParameterError, RangeError
+from openmined.syft._keys import (
+    GALOIS_KEYS,
+    PUBLIC_KEY,
+    RELINEARIZATION_KEYS,
+    PublicKeys,
+    SecretKeys,
+    galois_element,
+)
+from openmined.syft._mlp import split_mlp
+from openmined.syft._mlp_layout import MLPLayout, choose_block
+from openmined.syft._seal import (
+    KEY_ID_BYTES,
+    Kind,
+    frame,
+    make_context,
+    make_level_context,
+    parms_id_at,
+    save,
+    slice_secret_key,
+)
+from openmined.syft._states import EncryptedModel, load_ciphertext
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from openmined.syft._specs import MLPClassifier
+
+PRIME_BITS = (60, 52, 60, 60, 60, 60, 24, 60)
+DEGREE = 16_384
+TOP = 7
+OUTPUT_LEVEL = 5  # W2 is multiplied when five primes are left
+LAST = 2
+WEIGHT_BOUND = 64.0
+MAX_SAMPLES = 10**9
+
+
+def choose_mlp_parameters(spec: MLPClassifier) -> CKKSParameters:
+    """Return the parameters of a network; all sizes share one chain.
+
+    Raises:
+        ParameterError: if inputs, units or classes are too many.
+    """
+    if spec.inputs > 1024:
+        raise ParameterError(f"{spec.inputs} inputs are above 1,024: use fewer features")
+    choose_block(DEGREE, spec.hidden, spec.outputs)
+    return CKKSParameters(
+        poly_modulus_degree=DEGREE,
+        coeff_modulus_bits=PRIME_BITS,
+        weight_scale_bits=60,
+        data_scale_bits=24,
+        flood_bits=15,
+    )
+
+
+def layout_of(packing: MLPPacking, parameters: CKKSParameters) -> MLPLayout:
+    """Return the layout of a network under these parameters.
+
+    Raises:
+        CiphertextError: if packing and parameters do not belong together.
+    """
+    if parameters.coeff_modulus_bits != PRIME_BITS or parameters.poly_modulus_degree != DEGREE:
+        raise CiphertextError(f"an MLP needs primes of {PRIME_BITS} bits at ring degree {DEGREE}")
+    return MLPLayout(packing, parameters.poly_modulus_degree // 2)
+
+
+def rotations(layout: MLPLayout) -> dict[int, tuple[int, ...]]:
+    """Return the rotations needed, in slots, by the number of primes left."""
+    block, half = layout.block, layout.slots
+    turns = [layout.baby_classes * block] if layout.giant_classes > 1 else []
+    span = layout.padded_classes
+    while span < layout.units:
+        turns.append(span * block)
+        span *= 2
+    folds = [block >> power for power in range(1, block.bit_length())]
+    repeats = [
+        group.period << power
+        for group in layout.groups
+        for power in range((block // group.period).bit_length() - 1)
+    ]
+    backwards = [-1] if layout.baby > 1 else []
+    needed = {
+        7: [1, layout.baby] if layout.baby > 1 else [layout.baby],
+        5: [block] if layout.baby_classes > 1 else [],
+        4: turns,
+        3: ([-block] if layout.baby_classes > 1 else []) + [block // 2, -(block // 2)],
+        2: [*backwards, -layout.baby, *folds, -(block // 4), *repeats],
+    }
+    return {
+        level: tuple(sorted({step % half for step in steps} - {0}))
+        for level, steps in needed.items()
+    }
+
+
+CONJUGATIONS = (6, 4, 3)
+RELINEARIZATIONS = (6, 5, 4, 3)
+
+
+def generate_mlp_keys(parameters: CKKSParameters, spec: MLPClassifier) -> SecretKeys:
+    """Make the keys of a network; see `generate_keys`."""
+    degree = parameters.poly_modulus_degree
+    block = choose_block(degree, spec.hidden, spec.outputs)
+    packing = MLPPacking(inputs=spec.inputs, hidden=spec.hidden, outputs=spec.outputs, block=block)
+    layout = layout_of(packing, parameters)
+    secret_key = seal.KeyGenerator(make_context(parameters)).secret_key()
+    key_id = os.urandom(KEY_ID_BYTES)
+    blobs: dict[str, bytes] = {}
+    steps = rotations(layout)
+    for level in range(TOP, LAST - 1, -1):
+        context = make_level_context(parameters, level)
+        sliced = slice_secret_key(secret_key, parameters, level)
+        generator = seal.KeyGenerator(context, sliced)
+        elements = [galois_element(degree, step) for step in steps.get(level, ())]
+        elements += [2 * degree - 1] if level in CONJUGATIONS else []
+        if elements:
+            galois = save(generator.create_galois_keys(elements))
+            blobs[f"{GALOIS_KEYS}-{level}"] = frame(Kind.GALOIS_KEYS, key_id, galois)
+        if level in RELINEARIZATIONS:
+            relinearization = save(generator.create_relin_keys())
+            blobs[f"{RELINEARIZATION_KEYS}-{level}"] = frame(
+                Kind.RELINEARIZATION_KEYS, key_id, relinearization
+            )
+        if level == LAST:
+            encryptor = seal.Encryptor(context, sliced)
+            public = save(encryptor.encrypt_zero_symmetric(context.key_parms_id()))
+            blobs[f"{PUBLIC_KEY}-{level}"] = frame(Kind.PUBLIC_KEY, key_id, public)
+    return SecretKeys(parameters, packing, PublicKeys(parameters, key_id, blobs), save(secret_key))
+
+
+def encrypt_mlp(weights: NDArray[np.float64], keys: SecretKeys) -> EncryptedModel:
+    """Encrypt a network's weights: W1 at the top level, W2 where five primes are left.
+
+    Raises:
+        DataError: if the shape is wrong or a value is not finite.
+        RangeError: if a weight is above 64.
+    """
+    packing = keys.packing
+    assert isinstance(packing, MLPPacking)
+    wanted = (packing.inputs + packing.outputs, packing.hidden)
+    if weights.shape != wanted:
+        raise DataError(f"weights of shape {weights.shape} are not {wanted}")
+    require_finite(weights, "the weights")
+    largest = float(np.abs(weights).max())
+    if largest > WEIGHT_BOUND:
+        raise RangeError(f"a weight of {largest:.4g} is above {WEIGHT_BOUND:g}: lower the step")
+    layout = layout_of(packing, keys.parameters)
+    W1, W2 = split_mlp(weights, packing.inputs)
+    blobs = [_encrypt(slots, TOP, keys) for slots in layout.spread_inputs(W1)]
+    blobs += [_encrypt(slots, OUTPUT_LEVEL, keys) for slots in layout.spread_outputs(W2)]
+    return EncryptedModel(packing, keys.parameters, keys.key_id, tuple(blobs))
+
+
+def _encrypt(slots: NDArray[np.complex128], primes: int, keys: SecretKeys) -> bytes:
+    context = make_context(keys.parameters)
+    plain = seal.Plaintext()
+    scale = 2.0**keys.parameters.weight_scale_bits
+    level = parms_id_at(keys.parameters, primes)
+    seal.CKKSEncoder(context).encode(slots.tolist(), level, scale, plain)
+    encryptor = seal.Encryptor(context, keys.secret_key)
+    return frame(Kind.MODEL, keys.key_id, save(encryptor.encrypt_symmetric(plain)))
+
+
+def load_mlp_model(model: EncryptedModel) -> tuple[list[Any], list[Any]]:
+    """Load and check the ciphertexts of W1 and of W2.
+
+    Raises:
+        CiphertextError: if they are not what the packing says.
+    """
+    assert isinstance(model.packing, MLPPacking)
+    layout = layout_of(model.packing, model.parameters)
+    inputs = len(layout.groups)
+    wanted = inputs + layout.padded_classes
+    if len(model.blobs) != wanted:
+        raise CiphertextError(f"{len(model.blobs)} ciphertexts in a model, {wanted} are wanted")
+    scale = 2.0**model.parameters.weight_scale_bits
+
+    def read(blob: bytes, primes: int) -> Any:
+        level = parms_id_at(model.parameters, primes)
+        return load_ciphertext(blob, Kind.MODEL, model.parameters, level, scale, "encrypted model")
+
+    first = [read(blob, TOP) for blob in model.blobs[:inputs]]
+    return first, [read(blob, OUTPUT_LEVEL) for blob in model.blobs[inputs:]]

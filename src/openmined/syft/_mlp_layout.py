@@ -1,0 +1,218 @@
+"""Where everything of a two-layer network lies in the slots of ciphertexts.
+
+S = N/2 slots are H blocks of P, a block per hidden unit, cyclic; inside a block a slot per sample:
+
+    slot = unit * P + sample                     rotating by P slots turns the units
+
+Samples are right-aligned in their block. Inputs and classes come in complex pairs.
+
+- W1: pairs of inputs w_q = W1[2q] + i W1[2q+1] in groups of a period p that divides P; slot
+  (unit, s) of a group's ciphertext holds pair s mod p of its group. The sample in slot s reads pair
+  q at a distance delta with s + delta = q (mod p) inside the block: backwards where it can, else
+  forwards, so -p < delta < p. The ciphertext is sent rotated by `shift` = the largest period, so
+  that all rotations are the one way.
+- W2: classes w_k = W2[:, 2k] + i W2[:, 2k+1], padded to a power of two K = A B; ciphertext (a, b)
+  holds W2[unit + b, unit - a B mod K] in every slot of a unit's block.
+- outputs: slot (unit, sample) holds class unit mod K, so each class is there H/K times.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openmined.syft._errors import CiphertextError, ParameterError
+from openmined.syft._parameters import next_power_of_two
+
+if TYPE_CHECKING:
+    from openmined.protocol import MLPPacking
+
+Floats = NDArray[np.float64]
+Slots = NDArray[np.complex128]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Pairs of inputs that share a ciphertext: the first, how many, and their period."""
+
+    first: int
+    count: int
+    period: int
+
+
+@dataclass(frozen=True)
+class MLPLayout:
+    """The layout of a network; see the module."""
+
+    packing: MLPPacking
+    slots: int
+
+    def __post_init__(self) -> None:
+        block = self.packing.block
+        if block & (block - 1) or block > self.slots or self.units < self.padded_classes:
+            raise CiphertextError(f"blocks of {block} samples do not fit {self.slots} slots")
+        if self.units < self.packing.hidden:
+            raise CiphertextError(f"{self.packing.hidden} units do not fit {self.units} blocks")
+
+    @property
+    def block(self) -> int:
+        """P, slots per unit."""
+        return self.packing.block
+
+    @property
+    def units(self) -> int:
+        """H, units with padding."""
+        return self.slots // self.packing.block
+
+    @property
+    def pairs(self) -> int:
+        """Pairs of inputs."""
+        return (self.packing.inputs + 1) // 2
+
+    @property
+    def classes(self) -> int:
+        """Pairs of outputs."""
+        return (self.packing.outputs + 1) // 2
+
+    @property
+    def padded_classes(self) -> int:
+        """K, pairs of outputs with padding."""
+        return next_power_of_two(self.classes)
+
+    @property
+    def baby_classes(self) -> int:
+        """B."""
+        return 1 << (self.padded_classes.bit_length() // 2)
+
+    @property
+    def giant_classes(self) -> int:
+        """A."""
+        return self.padded_classes // self.baby_classes
+
+    @cached_property
+    def groups(self) -> tuple[Group, ...]:
+        """The groups of pairs: full blocks, then a remainder in one or two powers of two."""
+        found: list[Group] = []
+        first = 0
+        while first < self.pairs:
+            rest = self.pairs - first
+            period = min(self.block, next_power_of_two(rest))
+            if period > 1.5 * rest:
+                period //= 2
+            found.append(Group(first, min(rest, period), period))
+            first += found[-1].count
+        return tuple(found)
+
+    @cached_property
+    def shift(self) -> int:
+        """How far the ciphertexts of W1 are rotated ahead."""
+        return max(group.period for group in self.groups)
+
+    @cached_property
+    def baby(self) -> int:
+        """Baby steps b over the distances: 2 shift / b giant steps against b per group."""
+        best = np.sqrt(2.0 * self.shift / len(self.groups))
+        return 1 << max(0, round(float(np.log2(best))))
+
+    def spread_inputs(self, W1: Floats) -> list[Slots]:
+        """Return the slots of W1, (inputs, hidden), a vector per group."""
+        paired = _pair_rows(W1, self.pairs)
+        position = np.arange(self.block)
+        vectors = []
+        for group in self.groups:
+            block = np.zeros((self.units, self.block), dtype=np.complex128)
+            place = position % group.period
+            used = place < group.count
+            block[: W1.shape[1], used] = paired[group.first + place[used]].T
+            vectors.append(np.roll(block.reshape(-1), self.shift))
+        return vectors
+
+    def gather_inputs(self, vectors: list[Slots]) -> Floats:
+        """Return the gradient of W1 from the slots of the groups' ciphertexts (conjugated)."""
+        paired = np.zeros((self.pairs, self.packing.hidden), dtype=np.complex128)
+        for group, vector in zip(self.groups, vectors, strict=True):
+            block = np.roll(vector, -self.shift).reshape(self.units, self.block)
+            chosen = block[: self.packing.hidden, : group.count]
+            paired[group.first : group.first + group.count] = chosen.T.conj()
+        return _unpair_rows(paired, self.packing.inputs)
+
+    def input_marks(self) -> list[NDArray[np.bool_]]:
+        """Mark the slots that `gather_inputs` reads."""
+        marks = []
+        for group in self.groups:
+            block = np.zeros((self.units, self.block), dtype=np.bool_)
+            block[: self.packing.hidden, : group.count] = True
+            marks.append(np.roll(block.reshape(-1), self.shift))
+        return marks
+
+    def spread_outputs(self, W2: Floats) -> list[Slots]:
+        """Return the slots of W2, (hidden, outputs), a vector per (a, b), b fastest."""
+        paired = np.zeros((self.units, self.padded_classes), dtype=np.complex128)
+        paired[: W2.shape[0], : self.classes] = _pair_rows(W2.T, self.classes).T
+        vectors = []
+        for a in range(self.giant_classes):
+            for b in range(self.baby_classes):
+                units, classes = self.output_index(a, b)
+                vectors.append(np.repeat(paired[units, classes], self.block))
+        return vectors
+
+    def output_index(self, a: int, b: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the unit and class that each block of ciphertext (a, b) stands for."""
+        unit = np.arange(self.units)
+        shifted = (unit - a * self.baby_classes) % self.padded_classes
+        return (unit + b) % self.units, shifted
+
+    def distances(self, samples: int) -> dict[tuple[int, int], tuple[Slots, Slots]]:
+        """Return, by (group, distance + shift), the slots and pairs that meet at that distance.
+
+        Args:
+            samples: in the block, right-aligned.
+        """
+        slot = np.arange(self.block - samples, self.block)
+        found: dict[tuple[int, int], tuple[Slots, Slots]] = {}
+        for number, group in enumerate(self.groups):
+            for pair in range(group.count):
+                delta = -((slot - pair) % group.period)
+                delta = np.where(slot + delta >= 0, delta, delta + group.period)
+                for distance in np.unique(delta):
+                    here = slot[delta == distance]
+                    key = (number, int(distance) + self.shift)
+                    slots, pairs = found.get(key, (np.zeros(0, int), np.zeros(0, int)))
+                    chosen = np.full(len(here), group.first + pair)
+                    found[key] = (np.concatenate([slots, here]), np.concatenate([pairs, chosen]))
+        return found
+
+    def spread_targets(self, Y: Floats) -> Slots:
+        """Return the slots of targets (samples, outputs)."""
+        paired = np.zeros((self.padded_classes, self.block), dtype=np.complex128)
+        paired[: self.classes, self.block - len(Y) :] = _pair_rows(Y.T, self.classes)
+        return np.tile(paired, (self.units // self.padded_classes, 1)).reshape(-1)
+
+
+def _pair_rows(matrix: Floats, pairs: int) -> Slots:
+    padded = np.zeros((2 * pairs, matrix.shape[1]))
+    padded[: len(matrix)] = matrix
+    return padded[0::2] + 1j * padded[1::2]
+
+
+def _unpair_rows(paired: Slots, rows: int) -> Floats:
+    real = np.empty((2 * len(paired), paired.shape[1]))
+    real[0::2], real[1::2] = paired.real, paired.imag
+    return real[:rows]
+
+
+def choose_block(degree: int, hidden: int, outputs: int) -> int:
+    """Return P, the samples that a block holds.
+
+    Raises:
+        ParameterError: if units and classes do not fit.
+    """
+    classes = next_power_of_two((outputs + 1) // 2)
+    units = max(next_power_of_two(hidden), classes)
+    if units > degree // 2:
+        raise ParameterError(f"{hidden} units and {outputs} outputs do not fit {degree // 2} slots")
+    return degree // 2 // units

@@ -1,0 +1,71 @@
+"""Optimizers on a quadratic whose minimum is known."""
+
+import numpy as np
+import pytest
+
+from openmined.syft import SGD, Adam, Anderson, SpecError
+
+generator = np.random.default_rng(0)
+ROOT = generator.standard_normal((12, 12))
+G = ROOT @ ROOT.T / 12 + 0.05 * np.eye(12)
+C = generator.standard_normal((12, 2))
+OPTIMUM = np.linalg.solve(G, C)
+LARGEST = np.linalg.eigvalsh(G)[-1]
+
+
+def run(optimizer, rounds, noise=0.0):
+    weights = np.zeros((12, 2))
+    state = optimizer.start(weights)
+    for _ in range(rounds):
+        gradient = G @ weights - C + noise * generator.standard_normal(C.shape)
+        weights, state = optimizer.step(weights, gradient, state)
+    return np.abs(weights - OPTIMUM).max()
+
+
+def test_sgd_by_hand():
+    weights, state = SGD(0.5, momentum=0.5).step(
+        np.ones(2), np.array([2.0, 0.0]), SGD(1).start(np.ones(2))
+    )
+    np.testing.assert_array_equal(weights, [0.0, 1.0])
+    weights, _ = SGD(0.5, momentum=0.5).step(weights, np.zeros(2), state)
+    np.testing.assert_array_equal(weights, [-0.5, 1.0])
+
+
+def test_adam_takes_steps_of_its_rate_at_first():
+    optimizer = Adam(0.1)
+    weights, state = optimizer.step(
+        np.zeros(3), np.array([5.0, -0.01, 0.0]), optimizer.start(np.zeros(3))
+    )
+    np.testing.assert_allclose(weights, [-0.1, 0.1, 0.0], rtol=1e-5)
+    assert state.steps == 1
+
+
+def test_all_descend():
+    assert run(SGD(1.0 / LARGEST), 500) < 1e-2
+    assert run(SGD(1.0 / LARGEST, momentum=0.8), 200) < 1e-2
+    assert run(Adam(0.05), 2000) < 0.05
+
+
+def test_anderson_beats_plain_steps():
+    """With memory of the dimension it ends like GMRES does; with noise it still converges."""
+    plain = run(SGD(1.0 / LARGEST), 14)
+    assert run(Anderson(1.0 / LARGEST, memory=14, ridge=0), 14) < 1e-6 < 1e-2 < plain
+    assert run(Anderson(1.0 / LARGEST, memory=8), 40) < 1e-5
+    assert run(Anderson(1.0 / LARGEST, memory=8, ridge=1e-6), 60, noise=1e-5) < 1e-2
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: SGD(0),
+        lambda: SGD(1, momentum=1),
+        lambda: Adam(-1),
+        lambda: Adam(1, beta1=1),
+        lambda: Anderson(0),
+        lambda: Anderson(1, memory=0),
+        lambda: Anderson(float("nan")),
+    ],
+)
+def test_senseless_settings_are_refused(make):
+    with pytest.raises(SpecError):
+        make()
