@@ -233,7 +233,7 @@ def add_network(
         except ValidationError as error:
             problem = error.errors(include_url=False, include_input=False)[0]
             place = ".".join(str(part) for part in problem["loc"])
-            raise NetworksFileError(f"{place}: {problem['msg']}") from error
+            raise NetworksFileError(f"no network was added: {place}: {problem['msg']}") from error
     save_network(known)
     if format_ is Format.JSON:
         print_json(_network_json(known))
