@@ -66,21 +66,32 @@ class Export:
 
     def batches(self, on_error: Callable[[RowError], None]) -> Iterator[Any]:
         """Yield the rows as record batches of `arrow_schema(schema)`; errors go to `on_error`."""
-        if isinstance(self.adapter, TabularAdapter):
-            found = self.adapter.read_batches(on_error)
-            if found is not None:
-                return found
-        return to_record_batches(self._raw(), self.schema, on_error=on_error)
+        columnar = (
+            self.adapter.read_batches(on_error)
+            if isinstance(self.adapter, TabularAdapter)
+            else None
+        )
+        if columnar is None:
+            yield from to_record_batches(self._raw(), self.schema, on_error=on_error)
+            return
+        try:
+            yield from columnar
+        except Exception as error:  # noqa: BLE001 (the last error value says what it was)
+            on_error(self._last(error))
 
     def _raw(self) -> Rows:
         """Read, turning whatever the adapter raises into a last error value."""
         try:
             yield from self.adapter.read(self.source)
-        except OpenMinedError as error:
-            yield RowError(Place(self.source.name), str(error), stops=True)
         except Exception as error:  # noqa: BLE001 (a plug-in may raise anything)
-            reason = f"the adapter {self.adapter.name!r} failed: {type(error).__name__}: "
-            yield RowError(Place(self.source.name), reason + shown(str(error), 200), stops=True)
+            yield self._last(error)
+
+    def _last(self, error: Exception) -> RowError:
+        place = Place(self.source.name)
+        if isinstance(error, OpenMinedError):
+            return RowError(place, str(error), stops=True)
+        reason = f"{type(error).__name__}: {shown(str(error), 200)}"
+        return RowError(place, f"the adapter {self.adapter.name!r} failed: {reason}", stops=True)
 
 
 def detect(source: Source, adapters: Adapters | None = None) -> list[Guess]:

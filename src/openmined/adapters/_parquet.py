@@ -1,23 +1,26 @@
 """Parquet files, with a mapping or with the types they bring.
 
 A raw sample cannot be shown: the format is binary. Source: parquet.apache.org, read by pyarrow.
-Pages are read one at a time; a file whose row groups or footer claim more than memory is refused.
+Pages are read one at a time; a file whose footer or pages claim too much memory is refused.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from openmined.adapters._columnar import batch_records
 from openmined.adapters._errors import LimitExceeded, MappingError, SourceError
-from openmined.adapters._limits import MIB
+from openmined.adapters._limits import GIB, MIB, Limits
 from openmined.adapters._mapping import TableMapping
+from openmined.adapters._pages import bytes_per_row
 from openmined.adapters._rows import Place, RowError, shown
 from openmined.adapters._source import Entry, Source
 from openmined.adapters._tabular import Records, Table, TabularAdapter, bind_tables, field_names
@@ -48,12 +51,12 @@ class ParquetFiles:
 
 
 def _table(source: Source, entry: Entry) -> Table:
-    with _opened(source, entry) as file:
+    with _opened(source, entry) as (file, _):
         schema = file.schema_arrow
         columns = tuple(schema.names)
         if len(set(columns)) != len(columns):
             raise MappingError(f"{entry.name}: two columns have the same name")
-        own = _own_schema(entry.name, schema)
+    own = _own_schema(entry.name, schema, _list_lengths(source, entry, schema))
     return Table(
         entry.name,
         columns,
@@ -64,7 +67,8 @@ def _table(source: Source, entry: Entry) -> Table:
 
 
 @contextmanager
-def _opened(source: Source, entry: Entry) -> Iterator[Any]:
+def _opened(source: Source, entry: Entry) -> Iterator[tuple[Any, BinaryIO]]:
+    """Yield the open file, texts as dictionaries, and the stream under it."""
     import pyarrow.parquet as pq
 
     with source.open(entry) as plain:
@@ -72,18 +76,20 @@ def _opened(source: Source, entry: Entry) -> Iterator[Any]:
         is_seekable = source.locate(entry) is not None
         stream = plain if is_seekable else io.BytesIO(source.read_whole(entry))
         _check_footer(stream, entry)
+        options = {
+            "pre_buffer": False,
+            "buffer_size": MIB,
+            "thrift_string_size_limit": _FOOTER_BYTES,
+            "thrift_container_size_limit": MIB,
+        }
         try:
-            file = pq.ParquetFile(
-                stream,
-                pre_buffer=False,
-                buffer_size=MIB,
-                thrift_string_size_limit=_FOOTER_BYTES,
-                thrift_container_size_limit=MIB,
-            )
+            names = [f.name for f in pq.read_schema(stream) if _is_text(f.type)]
+            stream.seek(0)
+            file = pq.ParquetFile(stream, read_dictionary=names, **options)
         except (pa.ArrowException, OSError) as error:
             raise SourceError(f"{entry.name}: no readable Parquet: {error}") from error
         with file:
-            yield file
+            yield file, stream
 
 
 def _check_footer(stream: BinaryIO, entry: Entry) -> None:
@@ -101,6 +107,7 @@ def _records(source: Source, entry: Entry) -> Records:
     for batch in _batches(source, entry):
         if isinstance(batch, RowError):
             yield batch
+            done += 1
         else:
             yield from batch_records(batch, entry.name, done)
             done += batch.num_rows
@@ -108,10 +115,11 @@ def _records(source: Source, entry: Entry) -> Records:
 
 def _batches(source: Source, entry: Entry) -> Iterator[Any]:
     """Yield record batches, and a last `RowError` where the file is damaged."""
-    with _opened(source, entry) as file:
-        width = _bytes_per_row(file.metadata)
+    with _opened(source, entry) as (file, stream):
+        width = bytes_per_row(stream, file.metadata, entry.name, source.limits)
         rows = max(1, min(_BATCH_ROWS, int(_BATCH_BYTES / width)))
         done = 0
+        unpacker = _Unpacker(entry, source.limits)
         found = file.iter_batches(batch_size=rows, use_threads=False)
         while True:
             try:
@@ -122,28 +130,107 @@ def _batches(source: Source, entry: Entry) -> Iterator[Any]:
                 return
             if batch is None:
                 return
-            yield batch
+            yield from unpacker.slices(batch)
             done += batch.num_rows
 
 
-def _bytes_per_row(metadata: Any) -> float:
-    groups = range(metadata.num_row_groups)
-    total = sum(int(metadata.row_group(group).total_byte_size) for group in groups)
-    return max(1.0, total / max(1, int(metadata.num_rows)))
+class _Unpacker:
+    """Writes dictionaries out in slices: a short page can repeat a text a million times."""
+
+    def __init__(self, entry: Entry, limits: Limits) -> None:
+        self._entry, self._limits = entry, limits
+        self._done, self._unpacked = 0, 0
+
+    def slices(self, batch: Any) -> Iterator[Any]:
+        """Yield the batch in parts of a few megabytes, and a `RowError` for each row too large.
+
+        Raises:
+            LimitExceeded: if the file unpacks to far more than an honest one would.
+        """
+        sizes = sum(map(_sizes, batch.columns), np.zeros(batch.num_rows, np.int64))
+        self._unpacked += int(sizes.sum())
+        if self._unpacked > max(GIB, self._limits.ratio * self._entry.size):
+            raise LimitExceeded(
+                f"{self._entry.name}: {self._entry.size:,} bytes would unpack to more than "
+                f"{self._unpacked:,}: this looks like a bomb"
+            )
+        ends = np.cumsum(sizes)
+        start = 0
+        while start < batch.num_rows:
+            if sizes[start] > self._limits.record_chars:
+                place = Place(self._entry.name, record=self._done + 1)
+                yield RowError(place, f"a record of {sizes[start]:,} bytes is too large")
+                stop = start + 1
+            else:
+                stop = self._stop(start, sizes, ends)
+                yield _plain(batch.slice(start, stop - start))
+            self._done += stop - start
+            start = stop
+
+    def _stop(self, start: int, sizes: Any, ends: Any) -> int:
+        room = ends[start] - sizes[start] + _BATCH_BYTES
+        stop = int(np.searchsorted(ends, room, "right"))
+        too_large = np.flatnonzero(sizes[start:stop] > self._limits.record_chars)
+        return max(start + 1, start + int(too_large[0]) if len(too_large) else stop)
 
 
-def _own_schema(name: str, schema: Any) -> TableSchema:
+def _sizes(column: Any) -> Any:
+    """Return the bytes each value takes when written out, for the types where that varies."""
+    types, kind = pa.types, column.type
+    if types.is_dictionary(kind) and _is_text(kind.value_type):
+        lengths = pc.take(pc.binary_length(column.dictionary), column.indices)
+    elif _is_list(kind):
+        lengths = pc.multiply(pc.list_value_length(column), 8)
+    else:
+        return np.zeros(len(column), np.int64)
+    return pc.fill_null(lengths, 0).to_numpy(zero_copy_only=False).astype(np.int64)
+
+
+def _plain(batch: Any) -> Any:
+    kinds = [
+        column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+        for column in batch.columns
+    ]
+    columns = [column.cast(kind) for column, kind in zip(batch.columns, kinds, strict=True)]
+    schema = pa.schema(list(zip(batch.schema.names, kinds, strict=True)))
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _is_text(kind: Any) -> bool:
+    types = pa.types
+    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_binary(kind))
+
+
+def _list_lengths(source: Source, entry: Entry, schema: Any) -> dict[str, int]:
+    """Return how long the lists of each list column usually are, by the first batch."""
+    lists = [field.name for field in schema if _is_list(field.type)]
+    with suppress(SourceError):
+        batch = next(_batches(source, entry), None) if lists else None
+        if batch is not None and not isinstance(batch, RowError):
+            modes = {name: pc.mode(pc.list_value_length(batch.column(name))) for name in lists}
+            return {name: mode[0]["mode"].as_py() for name, mode in modes.items() if len(mode)}
+    return {}
+
+
+def _is_list(kind: Any) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))
+
+
+def _own_schema(name: str, schema: Any, lengths: Mapping[str, int]) -> TableSchema:
     fields = [
-        _field(field, schema.field(column).type)
+        _field(field, schema.field(column).type, lengths.get(column, 0))
         for field, column in field_names(schema.names).items()
     ]
     return TableSchema(title=name[:4096], fields=tuple(fields))
 
 
-def _field(name: str, kind: Any) -> SchemaField:
+def _field(name: str, kind: Any, length: int) -> SchemaField:
     types = pa.types
-    if types.is_fixed_size_list(kind):
-        limits = FieldConstraints(minLength=kind.list_size, maxLength=kind.list_size)
+    if types.is_dictionary(kind):
+        kind = kind.value_type
+    length = kind.list_size if types.is_fixed_size_list(kind) else length
+    if length:
+        limits = FieldConstraints(minLength=length, maxLength=length)
         return SchemaField(name=name, type="array", constraints=limits)
     for is_kind, ours in (
         (types.is_boolean, "boolean"),

@@ -76,6 +76,7 @@ class TabularAdapter:
             for batch in table.batches() if table.batches else ():
                 if isinstance(batch, RowError):
                     on_error(batch)
+                    done += 1
                     continue
                 converted = convert_batch(batch, self.schema, columns)
                 if converted is not None:

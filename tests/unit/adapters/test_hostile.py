@@ -15,6 +15,9 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from openmined.adapters import (
@@ -299,7 +302,7 @@ def test_a_gigabyte_on_one_line_stays_under_256_mb(tmp_path: Path, name: str) ->
 
 def read_in_child(path: Path) -> dict[str, object]:
     code = (
-        "import json, resource, sys\n"
+        "import json, sys\n"
         "from openmined.adapters import Row, open_export\n"
         "rows, errors = 0, []\n"
         "try:\n"
@@ -308,7 +311,9 @@ def read_in_child(path: Path) -> dict[str, object]:
         "            rows += batch.num_rows\n"
         "except Exception as error:\n"
         "    errors.append(f'{type(error).__name__}: {error}')\n"
-        "peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024\n"
+        # ru_maxrss would count what the parent held when it forked
+        "status = open('/proc/self/status').read()\n"
+        "peak = int(status.partition('VmHWM:')[2].split()[0]) / 1024\n"
         "print(json.dumps({'rows': rows, 'errors': errors[:20], 'peak_mb': peak}))\n"
     )
     done = subprocess.run(
@@ -316,6 +321,47 @@ def read_in_child(path: Path) -> dict[str, object]:
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+def parquet_bombs() -> dict[str, Callable[[Path], None]]:
+    """Files of about a kilobyte that would unpack to gigabytes, each in its own way."""
+    one = pa.array(np.zeros(200_000, np.int32))
+    repeated = pa.DictionaryArray.from_arrays(one, pa.array(["y" * 1_000_000]))
+    zstd = {"compression": "zstd", "store_schema": False}
+    return {
+        "a text repeated": lambda path: pq.write_table(pa.table({"s": repeated}), path, **zstd),
+        "one large page": lambda path: pq.write_table(
+            pa.table({"s": ["z" * (100 << 20)]}), path, use_dictionary=False, **zstd
+        ),
+        "large values": lambda path: pq.write_table(
+            pa.table({"s": ["z" * (20 << 20)] * 5}), path, **zstd
+        ),
+        "a long list": lambda path: pq.write_table(
+            pa.table({"l": [[0.0] * 3_000_000, [1.0]]}), path, **zstd
+        ),
+    }
+
+
+@pytest.mark.parametrize("kind", parquet_bombs())
+def test_parquet_that_unpacks_to_far_more_stays_under_256_mb(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "a.parquet"
+    parquet_bombs()[kind](path)
+    assert path.stat().st_size < 10_000
+    report = read_in_child(path)
+    assert report["peak_mb"] < 256
+    assert report["errors"]
+    assert any("bytes" in error for error in report["errors"])
+
+
+def test_a_parquet_footer_that_lies_about_its_pages_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"n": list(range(1000))}), path)
+    data = path.read_bytes()
+    path.write_bytes(data[:4] + b"\xff" * 200 + data[204:])
+    errors: list[RowError] = []
+    with open_export(path) as export:
+        assert list(export.batches(errors.append)) == []
+    assert "no page where the footer says so" in errors[-1].reason
 
 
 def test_brackets_without_end_are_one_error(tmp_path: Path) -> None:

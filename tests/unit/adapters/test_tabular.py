@@ -219,6 +219,15 @@ def test_text_that_is_no_utf8_in_parquet_is_an_error_value(tmp_path: Path) -> No
     assert [error.place.record for error in errors] == [2]
 
 
+def test_lists_in_parquet_become_arrays_of_their_usual_length(tmp_path: Path) -> None:
+    path = write_parquet(tmp_path / "a.parquet", p=[[1, 2], [3, 4], [5], [6, None], None])
+    errors: list[RowError] = []
+    with open_export(path) as export:
+        rows = [row["p"] for batch in export.batches(errors.append) for row in batch.to_pylist()]
+    assert rows == [[1.0, 2.0], [3.0, 4.0], None]
+    assert [error.place.record for error in errors] == [3, 4]
+
+
 def test_damaged_parquet_says_so(tmp_path: Path) -> None:
     path = write_parquet(tmp_path / "a.parquet", n=list(range(100_000)))
     data = path.read_bytes()
