@@ -11,6 +11,8 @@ ciphertexts. The order of use:
 This package knows no chain, no files and no network.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from openmined.syft._errors import (
     CiphertextError,
     DataError,
@@ -54,6 +56,7 @@ from openmined.syft._specs import (
 from openmined.syft._states import EncryptedGradient, EncryptedModel, encrypt_model
 from openmined.syft._statistics import Statistics, accumulate_statistics
 from openmined.syft._streaming import encode_batches, stream_statistics
+from openmined.syft._training import TrainedUpdate, draw_rows, train_update
 from openmined.syft._updates import UpdateCache, apply_update, compute_update, decrypt_update
 
 __all__ = [
@@ -91,8 +94,10 @@ __all__ = [
     "SpecError",
     "Statistics",
     "SyftError",
+    "TrainedUpdate",
     "UpdateCache",
     "accumulate_statistics",
+    "app",
     "apply_update",
     "array_features",
     "build_features",
@@ -101,6 +106,7 @@ __all__ = [
     "compute_mlp_update",
     "compute_update",
     "decrypt_update",
+    "draw_rows",
     "encode_batches",
     "encode_targets",
     "encrypt_model",
@@ -116,4 +122,18 @@ __all__ = [
     "save_model",
     "spec_from_manifest",
     "stream_statistics",
+    "train_update",
 ]
+
+
+if TYPE_CHECKING:
+    from openmined.syft._cli import app
+
+
+def __getattr__(name: str) -> Any:
+    """Import the command line when it is asked for: mines and Capsules have no use for it."""
+    if name == "app":
+        from openmined.syft._cli import app
+
+        return app
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

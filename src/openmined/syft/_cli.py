@@ -1,0 +1,155 @@
+"""`openmined syft`: train on encrypted weights from files, without a chain or a store."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from openmined.protocol import (
+    BlobRef,
+    CampaignManifest,
+    GradientBody,
+    KeysManifest,
+    Manifest,
+    ModelManifest,
+    decode_manifest,
+    encode_gradient_body,
+)
+from openmined.syft._errors import DataError
+from openmined.syft._keys import PublicKeys
+from openmined.syft._parameters import plan_parameters
+from openmined.syft._specs import MLPClassifier, spec_from_manifest
+from openmined.syft._states import EncryptedModel
+from openmined.syft._streaming import encode_batches
+from openmined.syft._training import train_update
+
+M = TypeVar("M", bound=Manifest)
+
+app = typer.Typer(
+    help="Train on encrypted weights, from files.", no_args_is_help=True, add_completion=False
+)
+
+
+@app.callback()
+def _group() -> None:
+    """Train on encrypted weights, from files."""
+
+
+@app.command()
+def train(
+    campaign: Annotated[Path, typer.Argument(help="The campaign's manifest.")],
+    keys: Annotated[Path, typer.Argument(help="The keys' manifest.")],
+    model: Annotated[Path, typer.Argument(help="The model's manifest.")],
+    data: Annotated[Path, typer.Argument(help="Rows: .arrow, .parquet or .csv.")],
+    blobs: Annotated[Path, typer.Option(help="Folder of the manifests' blobs, named by CID.")],
+    out: Annotated[Path, typer.Option(help="Where the gradient body goes.")],
+    miner: Annotated[str, typer.Option(help="The mine's address, which the body is bound to.")],
+    processes: Annotated[int, typer.Option(min=1, help="Processes to share the work.")] = 1,
+) -> None:
+    """Compute one encrypted gradient; write its body (DAG-CBOR), ready to be sealed to Capsule.
+
+    Progress goes to standard error, a JSON object a line: {"done": 3, "of": 32}.
+    """
+    task = _read_manifest(campaign, CampaignManifest)
+    key_manifest = _read_manifest(keys, KeysManifest)
+    model_manifest = _read_manifest(model, ModelManifest)
+    spec = spec_from_manifest(task)
+    parameters = key_manifest.parameters
+    public = PublicKeys.from_blobs(
+        parameters, {ref.purpose: _read_blob(blobs, ref) for ref in key_manifest.blobs}
+    )
+    ciphertexts = [_read_blob(blobs, ref) for ref in model_manifest.ciphertexts]
+    encrypted = EncryptedModel.from_blobs(model_manifest.packing, ciphertexts, parameters)
+    rows = encode_batches(spec, read_batches(data), task.output.names)
+    trained = train_update(spec, encrypted, public, rows, _report, processes=processes)
+    kind: Any = "mlp-gradient" if isinstance(spec, MLPClassifier) else spec.update.kind
+    body = GradientBody(
+        chain=model_manifest.chain,
+        campaign=model_manifest.campaign,
+        version=model_manifest.version,
+        epoch=model_manifest.epoch,
+        miner=miner,
+        kind=kind,
+        samples=trained.samples,
+        ciphertexts=tuple(trained.gradient.to_blobs()),
+    )
+    out.write_bytes(encode_gradient_body(body))
+
+
+@app.command()
+def plan(
+    campaign: Annotated[Path, typer.Argument(help="The campaign's manifest.")],
+) -> None:
+    """Show what a campaign of the linear family costs a mine: parameters, time, bytes."""
+    spec = spec_from_manifest(_read_manifest(campaign, CampaignManifest))
+    if isinstance(spec, MLPClassifier):
+        raise DataError("a network has one fixed plan: see docs/syft.md")
+    found = plan_parameters(spec)
+    typer.echo(f"weights        {spec.inputs} x {spec.outputs}")
+    typer.echo(f"ring degree    {found.parameters.poly_modulus_degree}")
+    typer.echo(f"primes (bits)  {', '.join(map(str, found.parameters.coeff_modulus_bits))}")
+    typer.echo(f"an update      {found.seconds:.2f} s on one core, estimated")
+    typer.echo(f"keys           {found.bytes_keys / 1e6:.2f} MB, once")
+    typer.echo(f"model down     {found.bytes_model / 1e6:.2f} MB a round")
+    typer.echo(f"update up      {found.bytes_update / 1e6:.2f} MB a round")
+
+
+def _report(done: int, total: int) -> None:
+    print(json.dumps({"done": done, "of": total}), file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _read_manifest(path: Path, kind: type[M]) -> M:
+    return decode_manifest(_read(path), kind)
+
+
+def _read_blob(folder: Path, ref: BlobRef) -> bytes:
+    data = _read(folder / ref.cid)
+    if len(data) != ref.size:
+        raise DataError(f"{ref.cid} has {len(data)} bytes, its manifest says {ref.size}")
+    return data
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from error
+
+
+def read_batches(path: Path) -> Iterator[Any]:
+    """Stream the record batches of an Arrow, Parquet or CSV file.
+
+    Raises:
+        DataError: if the file is missing, of another kind, or damaged.
+    """
+    import pyarrow as pa
+
+    try:
+        yield from _open_batches(path)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"cannot read rows from {path}: {error}") from error
+
+
+def _open_batches(path: Path) -> Iterator[Any]:
+    if path.suffix == ".arrow":
+        import pyarrow as pa
+
+        with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as reader:
+            for index in range(reader.num_record_batches):
+                yield reader.get_batch(index)
+    elif path.suffix == ".parquet":
+        from pyarrow import parquet
+
+        with parquet.ParquetFile(path) as source:
+            yield from source.iter_batches()
+    elif path.suffix == ".csv":
+        from pyarrow import csv
+
+        yield from csv.open_csv(path)
+    else:
+        raise DataError(f"rows from {path.name!r}: give an .arrow, .parquet or .csv file")

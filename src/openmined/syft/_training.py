@@ -1,0 +1,96 @@
+"""One update from a stream of rows, whichever the algorithm: what a mine calls."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openmined.syft._errors import DataError
+from openmined.syft._mlp_gradient import compute_mlp_update
+from openmined.syft._specs import MLPClassifier
+from openmined.syft._statistics import accumulate_statistics
+from openmined.syft._updates import compute_update
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from openmined.syft._keys import PublicKeys
+    from openmined.syft._specs import LearningSpec
+    from openmined.syft._states import EncryptedGradient, EncryptedModel
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedUpdate:
+    """An encrypted update and the number of rows it speaks for."""
+
+    gradient: EncryptedGradient
+    samples: int
+
+
+def train_update(
+    spec: LearningSpec,
+    model: EncryptedModel,
+    public: PublicKeys,
+    batches: Iterable[tuple[Any, Any]],
+    progress: Callable[[int, int], None] | None = None,
+    *,
+    processes: int = 1,
+) -> TrainedUpdate:
+    """Compute a protected update from batches of rows, as the spec's algorithm wants it.
+
+    The linear family uses every row through its statistics; a network draws `spec.batch` of them.
+
+    Args:
+        spec: the task.
+        model: the encrypted weights.
+        public: the keys they were encrypted under.
+        batches: pairs (Z, Y), from `encode_batches` for instance; read once, a batch at a time.
+        progress: called with (done, all).
+        processes: forked processes to share the work.
+
+    Raises:
+        SyftError: as `compute_update` and `compute_mlp_update` do.
+    """
+    if isinstance(spec, MLPClassifier):
+        X, Y = draw_rows(batches, spec.batch)
+        gradient = compute_mlp_update(model, public, X, Y, progress, processes=processes)
+        return TrainedUpdate(gradient, len(X))
+    statistics = accumulate_statistics(batches)
+    gradient = compute_update(
+        model, public, statistics, spec.update, spec.l2, progress, processes=processes
+    )
+    return TrainedUpdate(gradient, statistics.n)
+
+
+def draw_rows(batches: Iterable[tuple[Any, Any]], count: int) -> tuple[Floats, Floats]:
+    """Draw `count` rows uniformly from a stream without knowing its length (all, if fewer).
+
+    Every row gets a random rank and the smallest ranks win, so memory is that of one batch and of
+    the rows kept. The randomness is secret: who knew which rows were drawn could single them out.
+
+    Raises:
+        DataError: if there are no rows or batches differ in shape.
+    """
+    generator = np.random.default_rng(secrets.randbits(128))
+    kept: tuple[Floats, Floats, Floats] | None = None
+    for X, Y in batches:
+        rows, targets = np.asarray(X, dtype=np.float64), np.asarray(Y, dtype=np.float64)
+        if rows.ndim != 2 or targets.ndim != 2 or len(rows) != len(targets):
+            raise DataError(f"rows {rows.shape} and targets {targets.shape} do not fit")
+        ranks = generator.random(len(rows))
+        if kept is not None:
+            if (rows.shape[1], targets.shape[1]) != (kept[1].shape[1], kept[2].shape[1]):
+                raise DataError(f"a batch of {rows.shape[1]} columns differs from others")
+            ranks = np.concatenate([kept[0], ranks])
+            rows, targets = np.vstack([kept[1], rows]), np.vstack([kept[2], targets])
+        chosen = np.argsort(ranks)[:count]
+        kept = (ranks[chosen], rows[chosen], targets[chosen])
+    if kept is None or not len(kept[0]):
+        raise DataError("there are no rows: an update needs at least one")
+    return kept[1], kept[2]
