@@ -205,6 +205,10 @@ def _decrypt(body: GradientBody, keys: SecretKeys) -> Array:
         gradient = EncryptedGradient.from_blobs(
             keys.packing, list(body.ciphertexts), keys.parameters
         )
+        if any(item.is_transparent() for item in gradient.ciphertexts):
+            raise GradientRefused(
+                Reason.MALFORMED, "a transparent ciphertext: nothing is encrypted"
+            )
         values = decrypt_update(gradient, keys)
     except RangeError as error:
         raise GradientRefused(Reason.ABSURD, str(error)) from error
