@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request
@@ -20,7 +19,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
 
 from openmined import __version__
-from openmined.stats._errors import BadQuery
+from openmined.stats._errors import BadQuery, ReportRefused
 from openmined.stats._http import Cache, Shield
 from openmined.stats._routes import NotThere, make_router
 from openmined.stats._service import Service
@@ -55,7 +54,7 @@ def create_app(service: Service, *, static: Path = STATIC) -> ASGIApp:
         lifespan=lifespan,
         middleware=[
             Middleware(Shield, metrics=service.metrics, page_policy=page_policy(service)),
-            Middleware(Cache, revision=_revision(service), metrics=service.metrics),
+            Middleware(Cache, revision=lambda: service.revision, metrics=service.metrics),
         ],
     )
     app.include_router(make_router(service))
@@ -64,10 +63,6 @@ def create_app(service: Service, *, static: Path = STATIC) -> ASGIApp:
     if static.is_dir():
         app.mount("/", _Pages(directory=static, html=True), name="pages")
     return app
-
-
-def _revision(service: Service) -> Any:
-    return lambda: service.feed.state.revision
 
 
 def page_policy(service: Service) -> str:
@@ -157,6 +152,10 @@ def _add_problems(app: FastAPI) -> None:
     @app.exception_handler(NotThere)
     async def not_there(_: Request, error: NotThere) -> Response:
         return _problem(404, str(error))
+
+    @app.exception_handler(ReportRefused)
+    async def refuse_report(_: Request, error: ReportRefused) -> Response:
+        return _problem(error.status, str(error))
 
     @app.exception_handler(SQLAlchemyError)
     async def database_away(_: Request, error: SQLAlchemyError) -> Response:

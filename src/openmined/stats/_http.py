@@ -16,6 +16,9 @@ from openmined.stats._metrics import Metrics
 
 Headers = list[tuple[bytes, bytes]]
 
+MAX_POST_BYTES = 64 << 10
+"""A usage report is far smaller; a body without its length is refused too."""
+
 _SMALL = 1024
 _UNCACHED = (
     "/v1/live",
@@ -33,6 +36,11 @@ SAFE_HEADERS: Headers = [
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), microphone=(), geolocation=()"),
 ]
+_PROBLEM = (b"content-type", b"application/problem+json")
+_TOO_LARGE = (
+    b'{"type":"about:blank","title":"Content Too Large","status":413,'
+    b'"detail":"say the length of the body, at most 65536 bytes"}'
+)
 API_POLICY = b"default-src 'none'; frame-ancestors 'none'"
 _CORS: Headers = [
     (b"access-control-allow-origin", b"*"),
@@ -84,6 +92,9 @@ class Shield:
             await self._app(scope, receive, send)
             return
         api = scope["path"].startswith("/v1/") or scope["path"] == "/metrics"
+        if scope["method"] == "POST" and _too_long(scope):
+            await _send(send, 413, [*SAFE_HEADERS, _PROBLEM], _TOO_LARGE)
+            return
         if api and scope["method"] == "OPTIONS":
             await _send(send, 204, [*_PREFLIGHT, *SAFE_HEADERS], b"")
             return
@@ -230,6 +241,11 @@ class Cache:
             if entry.kept:
                 self._size += len(entry.gzipped)
         return entry.gzipped
+
+
+def _too_long(scope: Scope) -> bool:
+    length = dict(scope["headers"]).get(b"content-length", b"")
+    return not length.isdigit() or int(length[:12]) > MAX_POST_BYTES
 
 
 def _matches(asked: bytes, etag: bytes) -> bool:

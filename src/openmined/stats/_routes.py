@@ -16,8 +16,9 @@ from openmined.stats import _accounts as accounts
 from openmined.stats import _models as models
 from openmined.stats import _queries as queries
 from openmined.stats import _totals as totals
-from openmined.stats._errors import BadQuery, StatsError
+from openmined.stats._errors import BadQuery, ReportRefused, StatsError
 from openmined.stats._pages import DEFAULT_LIMIT, ETH, MAX_LIMIT, PageOf
+from openmined.stats._reports import Accepted, SignedReport, Usage
 from openmined.stats._service import Service
 
 LARGEST = 2**53 - 1
@@ -352,6 +353,35 @@ def _add_totals(router: APIRouter, read: Read, service: Service) -> None:
     def list_schemas(_: Plain) -> Response:
         """Schemas in demand, and what mines say they hold of them."""
         return read(lambda c: totals.list_schemas(c, service.offered(c)))
+
+    @router.get("/usage", response_model=Usage, tags=["usage"])
+    def get_usage(_: Plain) -> Response:
+        """What mines report of themselves, summed where enough of them do."""
+        return read(service.usage)
+
+    @router.post(
+        "/reports",
+        response_model=Accepted,
+        responses={
+            403: {"model": models.Problem, "description": "Not signed by a known mine."},
+            409: {"model": models.Problem, "description": "A later report is here already."},
+            413: {"model": models.Problem, "description": "Too large."},
+            429: {"model": models.Problem, "description": "Too many reports from this address."},
+        },
+        tags=["usage"],
+    )
+    def post_report(request: Request, signed: SignedReport) -> Accepted:
+        """Take in a mine's usage report; sending it again changes nothing."""
+        caller = request.client.host if request.client else "unknown"
+        try:
+            if not service.limiter.admit(caller):
+                raise ReportRefused("too many reports from this address: try again later", 429)
+            accepted = service.inbox.accept(signed)
+        except ReportRefused as refusal:
+            service.metrics.reports[f"refused {refusal.status}"] += 1
+            raise
+        service.metrics.reports[accepted.outcome] += 1
+        return accepted
 
     @router.get("/status", response_model=models.Status, tags=["service"])
     def get_status(_: Plain) -> Response:

@@ -13,6 +13,7 @@ from openmined.stats._database import Database
 from openmined.stats._feed import Feed, read_state
 from openmined.stats._indexer import read_settings
 from openmined.stats._metrics import Metrics
+from openmined.stats._reports import Inbox, Limiter, Usage, offered, read_usage
 
 
 @dataclass
@@ -21,6 +22,7 @@ class Service:
 
     Attributes:
         network: where its index is from, for web pages; the node's URL is never told.
+        threshold: what fewer mines than this report is not published.
         public_rpc_url: a node that anybody may use, if the operator names one.
     """
 
@@ -29,6 +31,13 @@ class Service:
     metrics: Metrics = field(default_factory=Metrics)
     network: Network | None = None
     public_rpc_url: str | None = None
+    inbox: Inbox = field(init=False)
+    limiter: Limiter = field(default_factory=Limiter)
+    threshold: int = 5
+
+    def __post_init__(self) -> None:
+        """Make the inbox of usage reports."""
+        self.inbox = Inbox(self.database, self.threshold)
 
     def status(self, connection: Connection, version: str) -> models.Status:
         """Say how far the index is."""
@@ -54,7 +63,16 @@ class Service:
 
     def offered(self, connection: Connection) -> dict[str, tuple[int, int]]:
         """Return (mines, records) by schema, as far as enough mines report it."""
-        return {}
+        return dict(offered(self.usage(connection)))
+
+    def usage(self, connection: Connection) -> Usage:
+        """Sum what mines report, up to yesterday: today's reports are still coming in."""
+        return read_usage(connection, self.inbox.today - 1, self.inbox.threshold)
+
+    @property
+    def revision(self) -> str:
+        """Changes with everything that is served."""
+        return f"{self.feed.state.revision}.{self.inbox.today}"
 
     def network_info(self, connection: Connection) -> models.NetworkInfo | None:
         """Say which network this is; None before there is an index."""
