@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 from fastapi import FastAPI, HTTPException, Response
 from fastapi import Path as Parameter
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import BaseModel
 
@@ -67,6 +68,8 @@ def build_api(folder: Path) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
+    # All of it is public and nothing can be changed: web pages may read it, Sonar UI does.
+    api.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["GET"])
 
     @api.get("/certificate", response_class=PlainTextResponse, tags=["identity"])
     def certificate() -> Response:

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -114,6 +115,7 @@ class Devnet:
                     "store", "serve",
                     "--folder", str(self.settings.folder / "store"),
                     "--port", str(store_port),
+                    *self._origins(),
                 ),
                 self.settings.restarts,
             )
@@ -201,7 +203,7 @@ class Devnet:
 
     def start_statistics(self) -> None:
         """Start the statistics service on this network; it serves Sonar UI as well."""
-        port = self._port(7338)
+        port = self._statistics_port
         database = (self.settings.folder / "statistics.db").resolve()
         environment = {"OPENMINED_HOME": str(self.settings.folder)}
         start = openmined_command(
@@ -210,6 +212,7 @@ class Devnet:
             "--database", f"sqlite:///{database}",
             "--port", str(port),
             "--poll-s", str(_POLL_INTERVAL_S),
+            "--public-rpc", self.network.rpc_url,
         )  # fmt: skip
         self.supervisor.start(Command("statistics", start, self.settings.restarts, environment))
         url = f"http://127.0.0.1:{port}"
@@ -217,6 +220,18 @@ class Devnet:
             "statistics", lambda: _answers(f"{url}/v1/health"), timeout_s=_START_S, what="ready"
         )
         self.places["statistics"] = url
+
+    def _origins(self) -> list[str]:
+        """Let Sonar UI, which the statistics service serves, upload to the store."""
+        if not self.settings.interfaces:
+            return []
+        names = ("127.0.0.1", "localhost")
+        origins = [f"http://{name}:{self._statistics_port}" for name in names]
+        return [word for origin in origins for word in ("--allow-origin", origin)]
+
+    @cached_property
+    def _statistics_port(self) -> int:
+        return self._port(7338)
 
     def _make_mine(self, folder: Path, owner: Owner) -> None:
         from openmined.mine import ImportRequest, change_permission, create_mine, import_source
