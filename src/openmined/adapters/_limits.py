@@ -17,7 +17,7 @@ class Limits:
     Health export.xml reaches a few GiB and deflates about 30 to 1.
     """
 
-    entries: int = 200_000
+    entries: int = 150_000
     directory_bytes: int = 32 * MIB
     """The table of contents of a zip archive, which is read as a whole."""
     entry_bytes: int = 16 * GIB

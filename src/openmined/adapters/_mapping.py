@@ -87,6 +87,8 @@ class TableMapping(Frozen):
     url: Annotated[str, Field(max_length=1024)] | None = None
     """Of a database server, without its password; see `_database`."""
     image: ImageSize | None = None
+    identity: Annotated[tuple[Column, ...], Field(max_length=64)] = ()
+    """The fields a row is known by in a later import; all of them when empty."""
 
     @property
     def schema_(self) -> TableSchema | None:

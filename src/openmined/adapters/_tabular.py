@@ -15,7 +15,7 @@ from openmined.adapters._cast import cast
 from openmined.adapters._columnar import batch_records, convert_batch
 from openmined.adapters._errors import MappingError, SourceError
 from openmined.adapters._mapping import TableMapping, bind_columns, plain_columns
-from openmined.adapters._rows import Place, Row, RowError, Rows
+from openmined.adapters._rows import Place, Row, RowError, Rows, shown
 from openmined.adapters._source import Source
 from openmined.protocol import FieldConstraints, SchemaField, TableSchema
 
@@ -104,7 +104,10 @@ def bind_tables(
         mapping = mapping.model_copy(update={"columns": {**columns, **mapping.columns}})
     for table in tables:
         bind_columns(mapping, schema, table.columns, table.name)
-    return TabularAdapter(name, title, schema, tuple(tables), mapping)
+    unknown = sorted(set(mapping.identity) - set(schema.names))
+    if unknown:
+        raise MappingError(f"identity names no field {shown(unknown[0])} of the schema")
+    return TabularAdapter(name, title, schema, tuple(tables), mapping, mapping.identity)
 
 
 def map_records(records: Records, readers: Mapping[str, Callable[[Any], Any]]) -> Rows:

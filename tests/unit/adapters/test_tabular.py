@@ -358,3 +358,12 @@ def test_a_url_with_a_password_is_refused_without_repeating_it(tmp_path: Path, u
 def test_a_connection_file_names_a_url_and_a_table(tmp_path: Path) -> None:
     with pytest.raises(MappingError, match="url and sql"):
         open_export(connection_file(tmp_path, url="sqlite:///x"))
+
+
+def test_a_mapping_may_say_what_a_row_is_known_by(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("n,s\n1,a\n")
+    with open_export(path, mapping=parse_mapping({"identity": ["n"]})) as export:
+        assert export.identity == ("n",)
+    with pytest.raises(MappingError, match="no field m"):
+        open_export(path, mapping=parse_mapping({"identity": ["m"]}))
