@@ -24,6 +24,7 @@ import signal
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -190,7 +191,7 @@ class Mutator:
     _assign = _expr = _log = _leave_out
 
 
-def run_mutant(mutant: Mutant, source: str, folder: Path) -> int:
+def run_mutant(mutant: Mutant, source: str, folder: Path, killers: Sequence[str]) -> int:
     """Run the tests on one mutant, in a process of its own; the verdict is its exit status."""
     path = folder / f"{os.getpid()}.vy"
     path.write_text(mutant.apply(source))
@@ -208,11 +209,13 @@ def run_mutant(mutant: Mutant, source: str, folder: Path) -> int:
         _ = sonar_deployer().compiler_data.bytecode
     except Exception:  # noqa: BLE001 - the compiler has many ways to say no, crashes among them
         return STILLBORN
-    arguments = ["-x", "-q", "-p", "no:cacheprovider", *KILLERS]
+    arguments = ["-x", "-q", "--assert=plain", "-p", "no:cacheprovider", *killers]
     return SURVIVED if pytest.main(arguments) == 0 else KILLED
 
 
-def run_all(mutants: list[Mutant], source: str, workers: int) -> dict[Mutant, int]:
+def run_all(
+    mutants: list[Mutant], source: str, workers: int, killers: Sequence[str]
+) -> dict[Mutant, int]:
     """Run every mutant, `workers` at a time, and return each one's verdict."""
     sys.path[:0] = [str(REPOSITORY / "tests/contracts")]
     import hypothesis  # noqa: F401 - imported once here, inherited by every child
@@ -224,38 +227,40 @@ def run_all(mutants: list[Mutant], source: str, workers: int) -> dict[Mutant, in
     waiting = list(reversed(mutants))
     with tempfile.TemporaryDirectory() as name:
         unchanged = Mutant("none", 1, 0, 0, "")
-        collect({start_child(unchanged, source, Path(name)): unchanged}, verdicts)
+        collect({start_child(unchanged, source, Path(name), killers): unchanged}, verdicts)
         if verdicts.pop(unchanged) != SURVIVED:
             raise SystemExit("the tests fail on the contract as it is: repair that first")
         while waiting or running:
             while waiting and len(running) < workers:
                 mutant = waiting.pop()
-                running[start_child(mutant, source, Path(name))] = mutant
-            collect(running, verdicts)
-            report_progress(verdicts, len(mutants))
+                running[start_child(mutant, source, Path(name), killers)] = mutant
+            report_progress(collect(running, verdicts), verdicts, len(mutants), source)
     return verdicts
 
 
-def start_child(mutant: Mutant, source: str, folder: Path) -> int:
+def start_child(mutant: Mutant, source: str, folder: Path, killers: Sequence[str]) -> int:
     child = os.fork()
     if child:
         return child
     verdict = KILLED
     try:
         signal.alarm(LIMIT_S)  # a mutant that never ends is noticed, too
-        verdict = run_mutant(mutant, source, folder)
+        verdict = run_mutant(mutant, source, folder, killers)
     finally:
         os._exit(verdict)
 
 
-def collect(running: dict[int, Mutant], verdicts: dict[Mutant, int]) -> None:
+def collect(running: dict[int, Mutant], verdicts: dict[Mutant, int]) -> Mutant:
     """Wait for one child to end and keep its verdict."""
     child, status = os.waitpid(-1, 0)
     mutant = running.pop(child)
     verdicts[mutant] = TIMED_OUT if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+    return mutant
 
 
-def report_progress(verdicts: dict[Mutant, int], total: int) -> None:
+def report_progress(mutant: Mutant, verdicts: dict[Mutant, int], total: int, source: str) -> None:
+    if verdicts[mutant] == SURVIVED:
+        sys.stderr.write(f"survived: {mutant.describe(source)}\n")
     if len(verdicts) % 25 == 0 or len(verdicts) == total:
         survived = sum(verdict == SURVIVED for verdict in verdicts.values())
         sys.stderr.write(f"{len(verdicts)}/{total} mutants, {survived} survived\n")
@@ -296,6 +301,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--lines", default="", help="only mutants of these lines: A-B")
     parser.add_argument("--at-least", type=float, default=95.0, help="percent to be killed")
+    parser.add_argument("--killers", nargs="+", default=KILLERS, help="the tests to run")
     parser.add_argument("--list", action="store_true", help="name the mutants, run none")
     options = parser.parse_args(arguments)
     source = SOURCE.read_text()
@@ -303,7 +309,8 @@ def main(arguments: list[str] | None = None) -> int:
     if options.list:
         sys.stdout.write("\n".join(mutant.describe(source) for mutant in mutants) + "\n")
         return 0
-    text, share = summarize(run_all(mutants, source, options.workers), source)
+    verdicts = run_all(mutants, source, options.workers, options.killers)
+    text, share = summarize(verdicts, source)
     sys.stdout.write(text + "\n")
     return 0 if share >= options.at_least else 1
 

@@ -10,7 +10,6 @@ must agree on the result or on the reason of the revert, and afterwards
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import boa
@@ -54,14 +53,17 @@ AMOUNTS = st.sampled_from([0, 1, 2, 3, 10, 999, 1000, 10**6 + 3, 10**18, 2**96 -
 WORDS = st.sampled_from([0, 1, 2, 2**32, 2**40, 2**96, 2**128, 2**256 - 1])
 REASONS = st.sampled_from([0] * 6 + [1, 2, 5, 127, 128, 129, 255])
 
-SETTINGS = settings(
-    max_examples=int(os.environ.get("OPENMINED_SOAK_EXAMPLES", "200")),
-    stateful_step_count=50,
-    derandomize="OPENMINED_SOAK_EXAMPLES" not in os.environ,
-    deadline=None,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
+
+def run_settings(examples: int, *, seeded: bool) -> settings:
+    """So many runs of up to 50 steps; seeded: the same ones every time."""
+    return settings(
+        max_examples=examples,
+        stateful_step_count=50,
+        derandomize=seeded,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
 
 
 def lower(contract_or_address: Any) -> str:
