@@ -1,0 +1,66 @@
+import { Table, Title } from "@mantine/core";
+import { formatCount, formatDuration, formatExact, formatPpm } from "@openmined/shared/format";
+import { Hash } from "@openmined/shared/ui";
+import type { ReactNode } from "react";
+import { Amount } from "../../shared/amounts";
+import { useNetwork, type CampaignDetail } from "../../shared/api";
+import { cidLink } from "../../shared/links";
+
+/** The terms as frozen on chain, and the CIDs of what was published. */
+export function Facts({ campaign }: { campaign: CampaignDetail }) {
+  const store = useNetwork().data?.gateway_url;
+  const published = (digest: string | null, label: string) => {
+    if (!digest) return "not yet";
+    const { cid, href } = cidLink(digest, store);
+    return <Hash text={cid} href={href} label={label} />;
+  };
+  const algorithm = campaign.algorithm ? `${campaign.algorithm}, ${campaign.update ?? ""}` : "unknown";
+  const rows: readonly (readonly [string, ReactNode])[] = [
+    ["Input", <Schema key="input" details={campaign.details} side="input" />],
+    ["Output", <Schema key="output" details={campaign.details} side="output" />],
+    ["Algorithm", algorithm],
+    ["Capsule", <Hash key="capsule" text={campaign.capsule} label="Capsule's address" />],
+    ["Capsule's fee", <Amount key="fee" value={campaign.fee} token={campaign.token} />],
+    ["Bond per gradient", <Amount key="bond" value={campaign.bond} token={campaign.token} />],
+    ["Smallest gain that pays", formatPpm(campaign.min_improvement_ppm, 2)],
+    ["Deadline", formatExact(campaign.deadline)],
+    ["Then, for Capsule to deliver", formatDuration(campaign.grace)],
+    ["At once in a batch", `at most ${formatCount(campaign.max_batch)} gradients`],
+    ["Manifest", published(campaign.spec, "the manifest's CID")],
+    ["Public keys", published(campaign.keys, "the keys' CID")],
+    [`Encrypted model, version ${campaign.version}`, published(campaign.model, "the model's CID")],
+    ["Delivery", published(campaign.delivery, "the delivery's CID")],
+  ];
+  return (
+    <section aria-label="Terms and documents">
+      <Title order={2} mb="sm">
+        Terms and documents
+      </Title>
+      <Table verticalSpacing="xs" variant="vertical" layout="fixed">
+        <Table.Tbody>
+          {rows.map(([name, value]) => (
+            <Table.Tr key={name}>
+              <Table.Th w={{ base: 150, sm: 260 }} fw={400} className="om-muted" style={{ background: "none" }}>
+                {name}
+              </Table.Th>
+              <Table.Td className="om-breaks">{value}</Table.Td>
+            </Table.Tr>
+          ))}
+        </Table.Tbody>
+      </Table>
+    </section>
+  );
+}
+
+interface SchemaDetails {
+  readonly id?: string | null;
+  readonly fields?: readonly { readonly name?: unknown; readonly type?: unknown }[];
+}
+
+function Schema({ details, side }: { details: CampaignDetail["details"]; side: "input" | "output" }) {
+  const schema = (details as Record<string, SchemaDetails> | null)?.[side];
+  if (!schema) return "unknown until the manifest was read";
+  const fields = (schema.fields ?? []).slice(0, 12).map((field) => `${String(field.name)} (${String(field.type)})`);
+  const more = (schema.fields?.length ?? 0) - fields.length;
+  return `${schema.id ? `${schema.id}: ` : ""}${fields.join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
+}
