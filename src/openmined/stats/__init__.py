@@ -7,6 +7,7 @@ from openmined.stats._database import Database, open_database
 from openmined.stats._errors import (
     AnotherIndexer,
     BadQuery,
+    Busy,
     ChainMoved,
     DatabaseError,
     HistoryGap,
@@ -19,7 +20,9 @@ from openmined.stats._errors import (
     WrongChain,
     WrongContract,
 )
+from openmined.stats._export import export_snapshot
 from openmined.stats._feed import Feed
+from openmined.stats._frames import Frames, ether
 from openmined.stats._indexer import Indexer, Progress
 from openmined.stats._manifests import ManifestReader
 from openmined.stats._rpc import Rpc
@@ -29,11 +32,13 @@ from openmined.stats._verify import Verdict, verify
 __all__ = [
     "AnotherIndexer",
     "BadQuery",
+    "Busy",
     "Chain",
     "ChainMoved",
     "Database",
     "DatabaseError",
     "Feed",
+    "Frames",
     "HistoryGap",
     "IndexDiffers",
     "Indexer",
@@ -51,6 +56,8 @@ __all__ = [
     "WrongContract",
     "app",
     "create_app",
+    "ether",
+    "export_snapshot",
     "open_database",
     "verify",
 ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 from pathlib import Path
@@ -12,22 +13,26 @@ from urllib.parse import urlsplit
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Scope
+from starlette.types import Scope
 
 from openmined import __version__
-from openmined.stats._errors import BadQuery, ReportRefused
+from openmined.stats._database import Database
+from openmined.stats._downloads import make_downloads
+from openmined.stats._errors import BadQuery, Busy, ReportRefused
+from openmined.stats._feed import Feed
 from openmined.stats._http import Cache, Shield
-from openmined.stats._routes import NotThere, make_router
+from openmined.stats._routes import PROBLEMS, NotThere, make_router
 from openmined.stats._service import Service
 
 STATIC = Path(__file__).parent / "_static"
 
 
-def create_app(service: Service, *, static: Path = STATIC) -> ASGIApp:
+def create_app(service: Service, *, static: Path = STATIC) -> FastAPI:
     """Make the web service.
 
     Args:
@@ -52,17 +57,30 @@ def create_app(service: Service, *, static: Path = STATIC) -> ASGIApp:
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
+        generate_unique_id_function=lambda route: route.name,
         middleware=[
             Middleware(Shield, metrics=service.metrics, page_policy=page_policy(service)),
             Middleware(Cache, revision=lambda: service.revision, metrics=service.metrics),
         ],
     )
     app.include_router(make_router(service))
+    app.include_router(make_downloads(service.database, PROBLEMS))
     _add_health(app, service)
     _add_problems(app)
+    _describe_problems(app)
     if static.is_dir():
         app.mount("/", _Pages(directory=static, html=True), name="pages")
     return app
+
+
+def openapi_text() -> str:
+    """Return the OpenAPI document of the API, as `docs/openapi/stats.json` holds it."""
+    engine = create_engine("sqlite://")
+    database = Database(engine)
+    app = create_app(Service(database, Feed(database)), static=Path(".no-such-folder"))
+    database.close()
+    document = app.openapi() | {"info": {**app.openapi()["info"], "version": "1"}}
+    return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def page_policy(service: Service) -> str:
@@ -131,11 +149,24 @@ def _add_health(app: FastAPI, service: Service) -> None:
 # --------------------------------------------------------------------------------------- problems
 
 
-def _problem(status: int, detail: str) -> JSONResponse:
+def _describe_problems(app: FastAPI) -> None:
+    # FastAPI documents every answer as application/json; ours to failures are RFC 9457's.
+    for path in app.openapi()["paths"].values():
+        for operation in path.values():
+            for status, response in operation["responses"].items():
+                content = response.get("content", {})
+                if int(status) >= HTTPStatus.BAD_REQUEST and "application/json" in content:
+                    response["content"] = {_PROBLEM_TYPE: content["application/json"]}
+
+
+_PROBLEM_TYPE = "application/problem+json"
+
+
+def _problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     title = HTTPStatus(status).phrase
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
-    headers = {"retry-after": "5"} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
-    return JSONResponse(body, status, headers, media_type="application/problem+json")
+    more = {"retry-after": "5"} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    return JSONResponse(body, status, {**more, **(headers or {})}, media_type=_PROBLEM_TYPE)
 
 
 def _add_problems(app: FastAPI) -> None:
@@ -148,6 +179,10 @@ def _add_problems(app: FastAPI) -> None:
     @app.exception_handler(BadQuery)
     async def refuse_query(_: Request, error: BadQuery) -> Response:
         return _problem(422, str(error))
+
+    @app.exception_handler(Busy)
+    async def busy(_: Request, error: Busy) -> Response:
+        return _problem(503, str(error))
 
     @app.exception_handler(NotThere)
     async def not_there(_: Request, error: NotThere) -> Response:
@@ -163,4 +198,4 @@ def _add_problems(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def refuse(_: Request, error: HTTPException) -> Response:
-        return _problem(error.status_code, str(error.detail))
+        return _problem(error.status_code, str(error.detail), error.headers)

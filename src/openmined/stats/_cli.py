@@ -21,6 +21,7 @@ from openmined.stats._database import (
     read_secret_url,
 )
 from openmined.stats._errors import DatabaseError, StatsError
+from openmined.stats._export import export_snapshot
 from openmined.stats._feed import Feed
 from openmined.stats._indexer import Indexer, Progress, refold
 from openmined.stats._manifests import ManifestReader
@@ -121,6 +122,21 @@ def rebuild(
     finally:
         opened.close()
     typer.echo(f"rebuilt from {count} events")
+
+
+@app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(help="Where to write it; made if need be.")],
+    database: _Database = DEFAULT_DATABASE,
+    database_file: _DatabaseFile = None,
+) -> None:
+    """Write a static snapshot: every table as CSV and Parquet, totals and series as JSON."""
+    opened = open_database(_url(database, database_file))
+    try:
+        index = export_snapshot(opened, folder)
+    finally:
+        opened.close()
+    typer.echo(f"snapshot written: {index}")
 
 
 # ------------------------------------------------------------------------------------------ wiring

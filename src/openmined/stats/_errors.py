@@ -13,6 +13,7 @@ OpenMinedError
     │   └── AnotherIndexer      somebody else writes into the same index
     ├── IndexDiffers            an index that does not equal its rebuild
     ├── BadQuery                a parameter that cannot be served
+    ├── Busy                    enough of that is under way already
     └── ReportRefused           a usage report that is not accepted
 """
 
@@ -75,6 +76,10 @@ class IndexDiffers(StatsError):
 
 class BadQuery(StatsError):
     """A query's parameter is out of range or malformed."""
+
+
+class Busy(StatsError):
+    """As much of something is under way as this service takes on."""
 
 
 class ReportRefused(StatsError):

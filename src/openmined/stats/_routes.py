@@ -16,7 +16,7 @@ from openmined.stats import _accounts as accounts
 from openmined.stats import _models as models
 from openmined.stats import _queries as queries
 from openmined.stats import _totals as totals
-from openmined.stats._errors import BadQuery, ReportRefused, StatsError
+from openmined.stats._errors import Busy, ReportRefused, StatsError
 from openmined.stats._pages import DEFAULT_LIMIT, ETH, MAX_LIMIT, PageOf
 from openmined.stats._reports import Accepted, SignedReport, Usage
 from openmined.stats._service import Service
@@ -149,7 +149,7 @@ class LiveQuery(BaseModel):
 
 
 Plain = Annotated[Nothing, Query()]
-_PROBLEMS: dict[int | str, dict[str, Any]] = {
+PROBLEMS: dict[int | str, dict[str, Any]] = {
     422: {"model": models.Problem, "description": "A parameter is malformed or out of range."},
     503: {"model": models.Problem, "description": "The database does not answer, or it is busy."},
 }
@@ -160,7 +160,7 @@ _MISSING: dict[int | str, dict[str, Any]] = {
 
 def make_router(service: Service) -> APIRouter:
     """Make the paths that read."""
-    router = APIRouter(prefix="/v1", responses=_PROBLEMS)
+    router = APIRouter(prefix="/v1", responses=PROBLEMS)
 
     def read(query: Callable[[Connection], models.Model | None]) -> Response:
         with service.database.reading() as connection:
@@ -413,7 +413,7 @@ def _add_totals(router: APIRouter, read: Read, service: Service) -> None:
         last = request.headers.get("last-event-id", "")
         seen = int(last) if last.isascii() and last.isdigit() and len(last) < 16 else None
         if not service.feed.has_room:
-            raise BadQuery("too many clients listen already: ask again later")
+            raise Busy("too many clients listen already: ask again later")
         return StreamingResponse(
             service.feed.listen(query.campaign, seen),
             media_type="text/event-stream",

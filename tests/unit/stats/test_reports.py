@@ -13,7 +13,7 @@ from sqlalchemy import insert
 from tests.unit.stats.serving import served
 from tests.unit.stats.stats_world import CHAIN_ID, SONAR, Node, World
 
-from openmined.stats import Database, Feed, Indexer, Service, create_app
+from openmined.stats import Database, Feed, Indexer, Service, create_app, open_database
 from openmined.stats import _schema as schema
 from openmined.stats._reports import Inbox, Limiter, UsageReport, read_usage, two_digits
 
@@ -39,9 +39,8 @@ def sign(report: dict[str, Any], key: Any) -> str:
     return "0x" + key.sign_message(message).signature.hex()
 
 
-@pytest.fixture
-def service(database: Database, world: World, node: Node) -> Service:
-    indexer = Indexer(database, node.chain())
+def service_on(database: Database) -> Service:
+    indexer = Indexer(database, Node(World()).chain())
     indexer.prepare()
     indexer.catch_up()
     with database.writing() as connection:
@@ -53,6 +52,21 @@ def service(database: Database, world: World, node: Node) -> Service:
     service.inbox = Inbox(database, 3, clock=lambda: TODAY * 86_400 + 5.0)
     service.limiter = Limiter(burst=1000)
     return service
+
+
+@pytest.fixture
+def service(database: Database) -> Service:
+    return service_on(database)
+
+
+@pytest.fixture(scope="module")
+def wary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """For tests whose reports are all refused."""
+    folder = tmp_path_factory.mktemp("stats")
+    database = open_database(f"sqlite:///{folder / 'stats.sqlite3'}", migrate=True)
+    with served(create_app(service_on(database))) as client:
+        yield client
+    database.close()
 
 
 @pytest.fixture
@@ -107,17 +121,11 @@ def test_old_reports_stop_counting(service: Service, api: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "status"),
-    [
-        ({"chain_id": 1}, 422),
-        ({"sonar": "0x" + "11" * 20}, 422),
-        ({"day": TODAY + 2}, 422),
-        ({"day": TODAY - 8}, 422),
-        ({"records": [{"schema": "openmined/tweets@1", "count": 10**10}]}, 200),
-    ],
+    "changes",
+    [{"chain_id": 1}, {"sonar": "0x" + "11" * 20}, {"day": TODAY + 2}, {"day": TODAY - 8}],
 )
-def test_for_another_place_or_time(api: httpx.Client, changes: dict[str, Any], status: int) -> None:
-    assert post(api, body(KEYS[0], **changes)).status_code == status
+def test_for_another_place_or_time(wary: httpx.Client, changes: dict[str, Any]) -> None:
+    assert post(wary, body(KEYS[0], **changes)).status_code == 422
 
 
 @pytest.mark.parametrize(
@@ -138,10 +146,10 @@ def test_for_another_place_or_time(api: httpx.Client, changes: dict[str, Any], s
         {"more": 1},
     ],
 )
-def test_absurd_reports(api: httpx.Client, changes: dict[str, Any]) -> None:
+def test_absurd_reports(wary: httpx.Client, changes: dict[str, Any]) -> None:
     document = body(KEYS[0])
     document["report"] |= changes
-    assert post(api, document).status_code == 422
+    assert post(wary, document).status_code == 422
 
 
 def test_signed_by_somebody_else(api: httpx.Client) -> None:
@@ -156,8 +164,8 @@ def test_signed_by_somebody_else(api: httpx.Client) -> None:
     "signature",
     ["0x" + "00" * 65, "0x" + "ff" * 65, "0x" + "11" * 64 + "1b", "0x" + "22" * 64 + "05"],
 )
-def test_no_signature_at_all(api: httpx.Client, signature: str) -> None:
-    assert post(api, body(KEYS[0]) | {"signature": signature}).status_code == 403
+def test_no_signature_at_all(wary: httpx.Client, signature: str) -> None:
+    assert post(wary, body(KEYS[0]) | {"signature": signature}).status_code == 403
 
 
 def test_the_other_form_of_a_signature_is_refused(api: httpx.Client) -> None:
@@ -214,5 +222,7 @@ def test_what_is_signed_is_written_down() -> None:
     message = encode_typed_data(
         full_message=UsageReport.model_validate(document["report"]).typed_data()
     )
-    assert message.header.hex() == ("DOMAIN")
+    assert message.header.hex() == (
+        "9dfb4d94f46a73c8139cc34a40a87920ad208e697a77499e19e58cd30df01966"
+    )
     assert message.body.hex() == "b2db9f8a1508d6b29dc8cde9ef623dda127b3ab17784d7a247fe93998da39308"
