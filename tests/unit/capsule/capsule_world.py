@@ -48,7 +48,7 @@ from openmined.sonar import (
     deploy_sonar,
     devnet_wallets,
 )
-from openmined.storage import FolderStore, get_manifest, get_ref, put_manifest, put_ref
+from openmined.storage import FolderStore, Store, get_manifest, get_ref, put_manifest, put_ref
 from openmined.syft import (
     EncryptedModel,
     PublicKeys,
@@ -101,7 +101,7 @@ class CapsuleWorld:
 
     folder: Path
     anvil: Anvil
-    store: FolderStore
+    store: Store
     data_scientist: SonarContract
     miners: list[SonarContract]
     secret: pysequoia.Tsk
@@ -125,7 +125,8 @@ class CapsuleWorld:
     @contextmanager
     def context(self, on_step: Callable[[Step], None] | None = None) -> Iterator[Context]:
         with unsealed(self.capsule_folder, self.unlock, Log(self.log.append), on_step) as context:
-            context.store = self.store
+            if isinstance(self.store, FolderStore):
+                context.store = self.store
             yield context
 
     @contextmanager
