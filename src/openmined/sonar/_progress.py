@@ -109,6 +109,16 @@ class Spend:
     unspent: int
     by_miner: dict[str, int]
 
+    def __str__(self) -> str:
+        eth = self.token == ETH
+        parts = ("bounty", "topped_up", "forfeited", "paid", "fee", "refund", "unspent")
+        amounts = {name: getattr(self, name) for name in parts}
+        return ", ".join(
+            f"{name.replace('_', ' ')} {format_wei(amount) if eth else f'{amount} units'}"
+            for name, amount in amounts.items()
+            if amount
+        )
+
 
 def measure_progress(
     history: History, now: int, *, event: SonarEvent | None = None, rolled_back: bool = False
