@@ -15,6 +15,7 @@ from typing import Any
 
 from openmined.capsule import _batches, _delivery, _opening
 from openmined.capsule._bench import Bench, load_bench
+from openmined.capsule._clock import ChainClock
 from openmined.capsule._combination import load_solver
 from openmined.capsule._context import Context
 from openmined.capsule._errors import CampaignRefused, CapsuleError, ReplayFailed
@@ -49,6 +50,7 @@ class Capsule:
         self._ctx = ctx
         self._benches: dict[int, Bench] = {}
         self._retry_at: dict[int, float] = {}
+        self._clock = ChainClock()
         kept = ctx.state.meta("cursor")
         network = ctx.settings.network
         self._cursor = EventCursor(
@@ -198,7 +200,7 @@ class Capsule:
             return self._wait_for(chain.id, "chain", "the last report to be confirmed")
         row = settled
         pending = ctx.state.pending(chain.id)
-        now = max(ctx.contract.now(), int(time.time()))
+        now = self._clock.look(ctx.contract.now())
         if _delivery.delivery_is_due(chain, now):
             return self._deliver(chain, row, bench)
         return self._score(chain, row, bench, pending, closed=now >= chain.terms.deadline)

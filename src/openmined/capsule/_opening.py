@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
 from openmined.capsule._bench import Bench, keep_bench
@@ -77,7 +76,7 @@ def _check_terms(ctx: Context, chain: CampaignState) -> None:
     accept, terms = ctx.settings.accept, chain.terms
     if terms.fee < accept.minimum_fee_wei:
         raise CampaignRefused(f"fee {terms.fee} is below this Capsule's {accept.minimum_fee_wei}")
-    left = terms.deadline - max(ctx.contract.now(), int(time.time()))
+    left = terms.deadline - ctx.contract.now()
     if left < accept.minimum_time_s:
         raise CampaignRefused(f"{left} s to the deadline, at least {accept.minimum_time_s} wanted")
 

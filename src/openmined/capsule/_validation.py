@@ -100,6 +100,7 @@ def _read(
         data = identity.open(sealed)
         table = parse_table(data, manifest, settings.accept.max_rows)
         assert spec.features is not None
+        _check_size(spec, table, settings.accept.max_table_mb)
         features = spec.features.transform(table)
         targets = _targets(spec, manifest, table)
         _check_spread(spec, targets)
@@ -124,6 +125,12 @@ def _read_weights(identity: Identity, spec: LearningSpec, sealed: bytes) -> byte
 
 def _refusal(why: str) -> bytes:
     return pack_arrays({}, {"refused": f"validation set: {why}"})
+
+
+def _check_size(spec: LearningSpec, table: dict[str, Any], max_mb: int) -> None:
+    rows = len(next(iter(table.values())))
+    if rows * spec.inputs * 8 > max_mb << 20:
+        raise CampaignRefused(f"{rows} rows x {spec.inputs} features are above {max_mb} MiB")
 
 
 def _check_spread(spec: LearningSpec, targets: Array) -> None:
@@ -185,7 +192,7 @@ def _rows(reader: Any, names: list[str]) -> Iterator[dict[str, str]]:
 def _value(text: str, field: SchemaField, row: int) -> Any:
     try:
         value = _parse(text, field)
-    except (ValueError, RecursionError):
+    except (ValueError, TypeError, OverflowError, RecursionError):
         raise CampaignRefused(
             f"row {row}: {field.name} is no {field.type}: {text[:24]!r}"
         ) from None
@@ -203,7 +210,7 @@ def _parse(text: str, field: SchemaField) -> Any:
     if field.type == "number":
         return _finite(float(text))
     if field.type == "integer":
-        return int(text)
+        return int(text) if field.classes else float(int(text))
     if field.type == "boolean":
         if text.lower() not in _TRUTH:
             raise ValueError(text)
