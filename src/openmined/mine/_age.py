@@ -13,7 +13,7 @@ import hmac
 import os
 import threading
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -117,35 +117,21 @@ def decrypt_bytes(data: bytes, identity: str, what: str) -> bytes:
 
 @contextmanager
 def encrypting(path: Path, recipient: str) -> Iterator[BinaryIO]:
-    """Open a stream whose bytes reach `path` encrypted; no plaintext touches the disk."""
+    """Open a stream whose bytes reach the new file `path` encrypted, never a disk in the clear."""
     import pyrage
 
     to = [pyrage.x25519.Recipient.from_str(recipient)]
     read_end, write_end = os.pipe()
-    failures: list[BaseException] = []
+    with path.open("xb") as sink:
 
-    def pump() -> None:
-        try:
-            with os.fdopen(read_end, "rb") as source, path.open("xb") as sink:
+        def pump() -> None:
+            with os.fdopen(read_end, "rb") as source:
                 pyrage.encrypt_io(source, sink, to)
-                sink.flush()
-                os.fsync(sink.fileno())
-        except BaseException as error:  # noqa: BLE001  (raised again below, in the caller's thread)
-            failures.append(error)
 
-    thread = threading.Thread(target=pump, name="age-encrypt", daemon=True)
-    thread.start()
-    try:
-        with os.fdopen(write_end, "wb") as stream:
+        with _beside(pump, "age-encrypt"), os.fdopen(write_end, "wb") as stream:
             yield stream
-    except BrokenPipeError:
-        # The other end gave up: its own error, below, says why.
-        if not failures:
-            thread.join()
-    finally:
-        thread.join()
-    if failures:
-        raise failures[0]
+        sink.flush()
+        os.fsync(sink.fileno())
 
 
 @contextmanager
@@ -158,38 +144,50 @@ def decrypting(path: Path, identity: str) -> Iterator[BinaryIO]:
     import pyrage
 
     key = parse_identity(identity)
-    read_end, write_end = os.pipe()
-    failures: list[BaseException] = []
+    with path.open("rb") as source:
+        read_end, write_end = os.pipe()
 
-    def pump() -> None:
+        def pump() -> None:
+            try:
+                with os.fdopen(write_end, "wb") as sink:
+                    pyrage.decrypt_io(source, sink, [key])
+            except BrokenPipeError:
+                raise
+            except (pyrage.DecryptError, OSError) as error:
+                place = f"{path.name} in {path.parent.name}"
+                raise DatasetDamaged(
+                    f"{place} cannot be decrypted: restore it from a backup"
+                ) from error
+
+        with _beside(pump, "age-decrypt"), os.fdopen(read_end, "rb") as stream:
+            yield stream
+
+
+@contextmanager
+def _beside(work: Callable[[], None], name: str) -> Iterator[None]:
+    """Run `work` in a thread beside the body; what it failed of comes first, for it explains."""
+    failures: list[Exception] = []
+
+    def run() -> None:
         try:
-            with path.open("rb") as source, os.fdopen(write_end, "wb") as sink:
-                pyrage.decrypt_io(source, sink, [key])
-        except BaseException as error:  # noqa: BLE001  (raised again below, in the caller's thread)
+            work()
+        except BrokenPipeError:
+            pass  # the body wanted no more
+        except Exception as error:  # noqa: BLE001  (raised again below, in the caller's thread)
             failures.append(error)
 
-    thread = threading.Thread(target=pump, name="age-decrypt", daemon=True)
+    thread = threading.Thread(target=run, name=name, daemon=True)
     thread.start()
-    failed_reader: Exception | None = None
     try:
-        with os.fdopen(read_end, "rb") as stream:
-            try:
-                yield stream
-            except Exception as error:
-                failed_reader = error
-                raise
-    except Exception:
+        yield
+    except Exception as error:
         thread.join()
-        # A reader fails on what is missing; the decryption's own failure explains it.
-        if failed_reader is None or not failures:
-            raise
+        if failures:
+            raise failures[0] from error
+        raise
     thread.join()
     if failures:
-        if isinstance(failures[0], BrokenPipeError):
-            return
-        raise DatasetDamaged(
-            f"{path.name} in {path.parent.name} cannot be decrypted: restore it from a backup"
-        ) from failures[0]
+        raise failures[0]
 
 
 def _hkdf(key: bytes, salt: bytes, info: bytes) -> bytes:

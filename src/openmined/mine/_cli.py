@@ -378,6 +378,33 @@ def withdraw(
     typer.echo(f"{done.amount} wei were paid out in transaction {done.tx}.")
 
 
+@app.command()
+def backup(
+    folder: FolderArgument,
+    file: Annotated[Path, typer.Argument(help="The backup to write.")],
+) -> None:
+    """Write everything that must not be lost into one encrypted file; the mine may be running."""
+    from openmined.mine._backup import back_up
+    from openmined.mine._folder import MineFolder
+
+    size = back_up(MineFolder(folder), file)
+    typer.echo(f"{file} ({size} bytes) holds the mine; it opens with the mine's passphrase.")
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="The backup to read.")],
+    folder: Annotated[Path, typer.Argument(help="A new folder for the mine.")],
+    passphrase_file: PassphraseFile = None,
+) -> None:
+    """Make a mine from a backup. Stop the old one for good first: they share a wallet."""
+    from openmined.mine._backup import restore as restore_backup
+    from openmined.mine._passphrase import read_passphrase
+
+    made = restore_backup(file, folder, read_passphrase(passphrase_file))
+    typer.echo(f"The mine is restored in {made.path}. What came since, it learns from the chain.")
+
+
 @app.command(hidden=True)
 def openapi() -> None:
     """Print the OpenAPI document of the local API (docs/openapi/mine.json)."""

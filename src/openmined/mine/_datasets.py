@@ -21,11 +21,10 @@ from openmined.mine._age import decrypt_bytes, decrypting, encrypt_bytes, encryp
 from openmined.mine._errors import (
     DatasetDamaged,
     DatasetError,
-    DiskFull,
     ImportRefused,
     UnknownDataset,
 )
-from openmined.mine._folder import MineFolder, delete_tree, write_private
+from openmined.mine._folder import MineFolder, delete_tree, raise_if_full, write_private
 from openmined.mine._ledger import now_text
 from openmined.protocol import Digest, Frozen, TableSchema
 
@@ -148,11 +147,7 @@ def import_batches(
             if added:
                 dataset = _publish(folder, dataset, partial, number, added, key, index)
         except OSError as error:
-            if error.errno in (28, 122):
-                raise DiskFull(
-                    f"the disk of {folder.path} is full: free some space and import again; "
-                    "nothing was added"
-                ) from error
+            raise_if_full(error, folder.path)
             raise
         finally:
             partial.unlink(missing_ok=True)
@@ -278,7 +273,7 @@ def _publish(
         file=file,
         rows=rows,
         bytes=partial.stat().st_size,
-        sha256=_sha256(partial),
+        sha256=part_digest(partial),
         imported=now_text(),
     )
     dataset = dataset.model_copy(update={"parts": (*dataset.parts, part)})
@@ -311,7 +306,9 @@ def _load_index(place: Path, identity: str, dataset: Dataset) -> tuple[bytes, Ro
 def _import_lock(folder: MineFolder, name: str) -> Iterator[None]:
     import sqlite3
 
-    db = sqlite3.connect(folder.path / "import.sqlite", timeout=0, isolation_level=None)
+    lock = folder.path / "import.sqlite"
+    lock.touch(mode=0o600)
+    db = sqlite3.connect(lock, timeout=0, isolation_level=None)
     try:
         db.execute("BEGIN EXCLUSIVE")
         yield
@@ -323,7 +320,8 @@ def _import_lock(folder: MineFolder, name: str) -> Iterator[None]:
         db.close()
 
 
-def _sha256(path: Path) -> str:
+def part_digest(path: Path) -> str:
+    """Return the sha2-256 of an encrypted part."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

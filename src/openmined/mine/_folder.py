@@ -17,6 +17,7 @@ Only the owner can read any of it (mode 0700), and what matters is encrypted bes
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -32,7 +33,14 @@ from openmined.mine._age import (
     unwrap_with_passphrase,
     wrap_with_passphrase,
 )
-from openmined.mine._errors import FolderError, MineExists, MineLocked, NotAMine, WrongPassphrase
+from openmined.mine._errors import (
+    DiskFull,
+    FolderError,
+    MineExists,
+    MineLocked,
+    NotAMine,
+    WrongPassphrase,
+)
 from openmined.mine._ledger import Ledger, now_text
 from openmined.mine._settings import SETTINGS_FILE, MineSettings, load_settings, save_settings
 
@@ -194,14 +202,36 @@ def create_mine(
 
 
 def write_private(path: Path, data: bytes) -> None:
-    """Write a file whole and atomically, readable by its owner only."""
+    """Write a file whole and atomically, readable by its owner only.
+
+    Raises:
+        DiskFull: if there is no room; what was there before stays.
+    """
     partial = path.with_name(f".{path.name}.partial")
-    handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    try:
+        handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise_if_full(error, path.parent)
+        raise
+
+
+def raise_if_full(error: OSError, folder: Path) -> None:
+    """Turn "no space left" and "quota exceeded" into our own error.
+
+    Raises:
+        DiskFull: if it is one of these.
+    """
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        raise DiskFull(
+            f"the disk of {folder} is full: free some space; nothing is lost, and the mine goes "
+            "on where it stood"
+        ) from error
 
 
 class FolderLock:
@@ -218,6 +248,7 @@ class FolderLock:
             MineLocked: if another process holds it.
         """
         self._about = folder / "running.json"
+        (folder / "lock.sqlite").touch(mode=0o600)
         self._db = sqlite3.connect(folder / "lock.sqlite", timeout=0, isolation_level=None)
         try:
             self._db.execute("PRAGMA journal_mode = DELETE")

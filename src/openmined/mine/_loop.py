@@ -91,7 +91,7 @@ class MineLoop:
         while not stop():
             try:
                 self.run_once()
-            except OpenMinedError as error:
+            except (OpenMinedError, OSError) as error:
                 now = time.monotonic()
                 if now >= silent_until:
                     self._log.say("problem", text=str(error))

@@ -34,7 +34,7 @@ from openmined.protocol import (
 )
 
 if TYPE_CHECKING:
-    from openmined.syft import LearningSpec, Statistics
+    from openmined.syft import LearningSpec, MLPClassifier, Statistics
 
 MAX_CACHED_BYTES = 64 << 20
 Progress = Callable[[str, int, int], None]
@@ -90,7 +90,9 @@ def train(job: TrainingJob, progress: Progress) -> Trained:
     """Compute the update of a job in this process."""
     from openmined.syft import (
         EncryptedModel,
+        MLPClassifier,
         PublicKeys,
+        compute_mlp_update,
         compute_update,
         spec_from_manifest,
     )
@@ -105,9 +107,13 @@ def train(job: TrainingJob, progress: Progress) -> Trained:
 
         return tell
 
-    statistics = _statistics(job, spec, report("statistics"))
     public = PublicKeys.from_blobs(job.parameters, job.keys)
     model = EncryptedModel.from_blobs(job.packing, job.model, job.parameters)
+    if isinstance(spec, MLPClassifier):
+        X, Y = _sample(job, spec, report("rows"))
+        gradient = compute_mlp_update(model, public, X, Y, report("update"))
+        return Trained(len(X), tuple(gradient.to_blobs()))
+    statistics = _statistics(job, spec, report("statistics"))
     gradient = compute_update(
         model, public, statistics, job.campaign.update, spec.l2, report("update")
     )
@@ -202,6 +208,34 @@ def _mapped(
             yield Z, clip_targets(spec, Y)
         else:
             yield Z, Y
+
+
+def _sample(
+    job: TrainingJob, spec: MLPClassifier, tell: Callable[[int, int], None]
+) -> tuple[Any, Any]:
+    """Draw the rows of one stochastic gradient, anew for every version: `spec.batch` of them."""
+    import os
+
+    import numpy as np
+
+    from openmined.syft import encode_batches
+
+    total = sum(dataset.rows for dataset in job.datasets)
+    random = np.random.default_rng(int.from_bytes(os.urandom(16)))
+    chosen = np.sort(random.choice(total, min(spec.batch, total), replace=False))
+
+    def drawn() -> Iterator[Any]:
+        start = 0
+        for dataset in job.datasets:
+            for batch in read_dataset(job.folder, dataset, job.identity):
+                inside = chosen[(chosen >= start) & (chosen < start + batch.num_rows)] - start
+                start += batch.num_rows
+                tell(start, total)
+                if len(inside):
+                    yield batch.take(inside)
+
+    pairs = list(encode_batches(spec, drawn(), job.campaign.output.names))
+    return np.vstack([X for X, _ in pairs]), np.vstack([Y for _, Y in pairs])
 
 
 def row_privacy(campaign: CampaignManifest) -> PrivacyRequest | None:

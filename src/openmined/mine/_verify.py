@@ -90,7 +90,9 @@ def check_model(
             f"the chain names {view.keys[:16]}..."
         )
     packing = manifest.packing
-    found, wanted = _shape(packing), (spec.inputs, spec.outputs)
+    found = _shape(packing)
+    hidden = getattr(spec, "hidden", None)
+    wanted = (spec.inputs, spec.outputs) if hidden is None else (spec.inputs, hidden, spec.outputs)
     if found != wanted:
         raise BadDownload(f"its model is packed for {found} weights, the campaign has {wanted}")
     most = _ciphertext_bytes(parameters)
@@ -125,10 +127,10 @@ def _same(what: str, name: str, found: object, wanted: object) -> None:
         raise Misbound(f"its {what} manifest is bound to {name} {found}, not to {wanted}")
 
 
-def _shape(packing: InterleavedPacking | MLPPacking) -> tuple[int, int]:
+def _shape(packing: InterleavedPacking | MLPPacking) -> tuple[int, ...]:
     if isinstance(packing, InterleavedPacking):
         return packing.rows, packing.columns
-    return packing.inputs, packing.outputs
+    return packing.inputs, packing.hidden, packing.outputs
 
 
 def _ciphertext_bytes(parameters: CKKSParameters) -> int:

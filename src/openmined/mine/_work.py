@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from openmined.mine._campaigns import CampaignView
 from openmined.mine._chain import transactions_under_way
@@ -20,7 +20,7 @@ from openmined.mine._ledger import Ledger, Submission
 from openmined.mine._progress import ProgressLog
 from openmined.mine._settings import MineSettings
 from openmined.mine._steps import Step
-from openmined.mine._training import Trained, TrainingJob, train_limited
+from openmined.mine._training import Trained, TrainingJob, row_privacy, train_limited
 from openmined.mine._verify import check_download, check_keys, check_model
 from openmined.protocol import (
     BlobRef,
@@ -190,7 +190,7 @@ class Worker:
             version=job.view.version,
             epoch=job.view.epoch,
             miner=self._secrets.wallet.address,
-            kind=job.manifest.update.kind,
+            kind=_kind(job.manifest),
             samples=trained.samples,
             ciphertexts=trained.ciphertexts,
         )
@@ -294,8 +294,20 @@ def refuse_unsupported(manifest: CampaignManifest) -> None:
     Raises:
         TermsRefused: if the campaign asks for it.
     """
+    network = manifest.algorithm.kind == "mlp-classifier"
+    if network and row_privacy(manifest) is not None:
+        raise TermsRefused(
+            "it asks for differential privacy of rows from a network that is trained by "
+            "backpropagation, where this mine can give none"
+        )
+    if network and manifest.update.kind != "gradient":
+        raise TermsRefused("a network is trained by plain gradients: its manifest says otherwise")
+
+
+def _kind(manifest: CampaignManifest) -> Literal["gradient", "local-steps", "mlp-gradient"]:
     if manifest.algorithm.kind == "mlp-classifier":
-        raise TermsRefused("it trains a hidden layer, which this mine does not do")
+        return "mlp-gradient"
+    return manifest.update.kind
 
 
 def _raw(digest: str) -> bytes:
