@@ -11,7 +11,7 @@ from getpass import getpass
 import numpy as np
 from sklearn.datasets import load_diabetes
 
-from openmined.protocol import ether_to_wei
+from openmined.protocol import ScoringSettings, ether_to_wei
 from openmined.sonar import PgpKey, Sonar, devnet_wallet, openmined_home
 
 # Her own patients: 89 that no clinic has. They stay sealed to Capsule and measure the model.
@@ -28,6 +28,7 @@ with Sonar.connect("devnet", wallet=devnet_wallet(0), pgp=pgp) as sonar:
         title="Diabetes: progression of the disease after one year",
         bounty=ether_to_wei("1"),
         target_accuracy=0.45,
+        scoring=ScoringSettings(window_s=5),
         duration_s=3600,
     )
     for step in campaign.watch():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -59,12 +60,21 @@ def run(folder: Path, *words: str) -> str:
     return done.stdout
 
 
+def notebook_code() -> str:
+    text = (REPOSITORY / "examples/01_diabetes.ipynb").read_text(encoding="utf-8")
+    cells = json.loads(text)["cells"]
+    return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+
+
 def test_diabetes_as_a_script_and_in_the_documentation(tmp_path: Path) -> None:
     text = (REPOSITORY / "docs/pysonar.md").read_text(encoding="utf-8")
     block = re.search(r"```python\n(.*?)```", text, re.DOTALL)
     assert block is not None
     assert len([line for line in block[1].splitlines() if line.strip()]) <= 15
     (tmp_path / "block.py").write_text(block[1])
+    (tmp_path / "notebook.py").write_text(
+        notebook_code() + '\nprint(len(sonar.campaigns()), "campaign")\n'
+    )
     with network(tmp_path, scenario_owners("diabetes", 3)):
         output = run(tmp_path, str(REPOSITORY / "examples/01_diabetes.py"))
         found = re.search(r"R2 on her own patients: (0\.\d+)", output)
@@ -72,6 +82,10 @@ def test_diabetes_as_a_script_and_in_the_documentation(tmp_path: Path) -> None:
         assert float(found[1]) > 0.4
         assert "payouts of" in output
         assert "follow from chain and receipts" in output
+        # The notebook asks for the same: it finds the campaign there is, and pays nothing.
+        again = run(tmp_path, "notebook.py")
+        assert f"R2 on her own patients: {found[1]}" in again
+        assert again.rstrip().endswith("1 campaign")
         output = run(tmp_path, "block.py")
         assert "delivered" in output
         assert output.rstrip().endswith("]"), "the coefficients"

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from openmined.sonar._sonar import Sonar
 
 MAX_DELIVERY_BYTES = 300 << 20
+_REORGANISATION_BLOCKS = 128
 
 
 class Campaign:
@@ -49,6 +50,7 @@ class Campaign:
 
     def __init__(self, sonar: Sonar, number: int) -> None:
         self._sonar = sonar
+        self._first_block = sonar.first_block
         self.id = number
 
     def __repr__(self) -> str:
@@ -89,7 +91,12 @@ class Campaign:
 
     def events(self) -> list[SonarEvent]:
         """Return its events so far."""
-        return self._sonar.contract.events(self._sonar.first_block, campaign=self.id)
+        events = self._sonar.contract.events(self._first_block, campaign=self.id)
+        if events:
+            # Where it was launched, give or take a reorganisation: no need to look earlier again.
+            first = events[0].block_number - _REORGANISATION_BLOCKS
+            self._first_block = max(self._sonar.first_block, first)
+        return events
 
     # Where it stands.
 
@@ -129,7 +136,7 @@ class Campaign:
         pause = poll_s if poll_s is not None else self._sonar.poll_s
         stop = stop or threading.Event()
         end = None if timeout_s is None else time.monotonic() + timeout_s
-        cursor = EventCursor(contract, self._sonar.first_block, campaign=self.id)
+        cursor = EventCursor(contract, self._first_block, campaign=self.id)
         events: list[SonarEvent] = []
         last: Progress | None = None
         while not stop.is_set():
@@ -232,7 +239,7 @@ class Campaign:
     def audit(self) -> AuditReport:
         """Recompute every payout from chain and store alone; needs no key."""
         contract, store = self._sonar.contract, self._sonar.store
-        return audit_campaign(contract, store, self.id, self._sonar.first_block)
+        return audit_campaign(contract, store, self.id, self._first_block)
 
     # What one can do.
 

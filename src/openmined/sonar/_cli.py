@@ -209,6 +209,9 @@ def add_network(
     capsule_fingerprint: Annotated[
         str | None, typer.Option(help="Of that Capsule's OpenPGP certificate.")
     ] = None,
+    first_block: Annotated[
+        int | None, typer.Option(min=0, help="The contract's; found where the node keeps history.")
+    ] = None,
     format_: FormatOption = Format.TEXT,
 ) -> None:
     """Add a network, or change one; the contract's code is checked first."""
@@ -228,7 +231,7 @@ def add_network(
                     if capsule
                     else None
                 ),
-                first_block=contract.deployment_block(),
+                first_block=(contract.deployment_block() if first_block is None else first_block),
             )
         except ValidationError as error:
             problem = error.errors(include_url=False, include_input=False)[0]

@@ -1,32 +1,33 @@
 """Everything that PySonar raises on purpose.
 
-OpenMinedError
-└── SonarError
-├── WalletError
-│   ├── KeystoreError       a keystore that is missing, readable by others, or damaged
-│   ├── WrongPassphrase
-│   └── NoWallet            a transaction was asked of a client that can only read
-├── NetworkError
-│   ├── UnknownNetwork      no network of that name in the networks file
-│   └── NetworksFileError   the file cannot be read
-├── ChainError
-│   ├── RpcUnreachable      nothing, or nonsense, answers at the RPC address
-│   ├── RpcRefused          the node answered with an error
-│   ├── WrongChain          another chain id than expected
-│   ├── NoContract          no code at the address
-│   ├── WrongContract       other code than Sonar's
-│   └── ChainRestarted      the chain is no longer the one a transaction was sent to
-├── TransactionError
-│   ├── NotEnoughFunds
-│   ├── FeeAboveCap
-│   ├── Reverted            the contract refused; `reason` is its own word
-│   ├── TransactionLost     another transaction took its nonce: it will never be mined
-│   └── TransactionPending  not mined by the deadline; it may still be
-└── CampaignError
-├── UnknownCampaign
-├── LaunchRefused       what was asked for cannot be a campaign
-├── NotDelivered        there is no result (yet)
-└── DeliveryRefused     the delivered model is not what Capsule owed
+    SonarError                      an OpenMinedError
+    ├── WalletError
+    │   ├── KeystoreError       a keystore that is missing, readable by others, or damaged
+    │   ├── WrongPassphrase
+    │   └── NoWallet            a transaction was asked of a client that can only read
+    ├── NetworkError
+    │   ├── UnknownNetwork      no network of that name in the networks file
+    │   └── NetworksFileError   the file cannot be read
+    ├── ChainError
+    │   ├── RpcUnreachable      nothing, or nonsense, answers at the RPC address
+    │   ├── RpcRefused          the node answered with an error
+    │   ├── WrongChain          another chain id than expected
+    │   ├── NoContract          no code at the address
+    │   ├── WrongContract       other code than Sonar's
+    │   └── ChainRestarted      the chain is no longer the one a transaction was sent to
+    ├── TransactionError
+    │   ├── NotEnoughFunds
+    │   ├── FeeAboveCap
+    │   ├── Reverted            the contract refused; `reason` is its own word
+    │   ├── TransactionLost     another transaction took its nonce: it will never be mined
+    │   └── TransactionPending  not mined by the deadline; it may still be
+    └── CampaignError
+        ├── UnknownCampaign
+        ├── LaunchRefused       what was asked for cannot be a campaign
+        ├── NotDelivered        there is no result (yet)
+        └── DeliveryRefused     the delivered model is not what Capsule owed
+
+Each text says what failed, with which value, and what to do.
 """
 
 from __future__ import annotations

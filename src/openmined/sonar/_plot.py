@@ -19,16 +19,11 @@ def plot_campaign(campaign: Campaign, axes: Any = None) -> Any:
     Raises:
         CampaignError: if matplotlib is not installed, or there is nothing to draw yet.
     """
-    try:
-        import matplotlib.pyplot as plt  # type: ignore[import-not-found, unused-ignore]
-    except ImportError as error:
-        raise CampaignError("drawing needs matplotlib: `pip install matplotlib`") from error
     points = campaign.progress()
     if not points:
         raise CampaignError(f"campaign {campaign.id} is not open yet: there is nothing to draw")
     terms = campaign.state().terms
-    if axes is None:
-        axes = plt.subplots()[1]
+    axes = axes if axes is not None else _make_axes()
     times = [datetime.fromtimestamp(point.timestamp, UTC) for point in points]
     axes.step(times, [point.best_ppm / PPM for point in points], where="post", label="accuracy")
     axes.axhline(terms.target_ppm / PPM, linestyle="--", color="grey", label="target")
@@ -41,3 +36,11 @@ def plot_campaign(campaign: Campaign, axes: Any = None) -> Any:
     money.set_ylabel("spent, ETH" if terms.token == ETH else "spent, units")
     axes.legend(loc="lower right")
     return axes
+
+
+def _make_axes() -> Any:
+    try:
+        import matplotlib.pyplot as plt  # type: ignore[import-not-found, unused-ignore]
+    except ImportError as error:
+        raise CampaignError("drawing needs matplotlib: `pip install matplotlib`") from error
+    return plt.subplots()[1]

@@ -113,6 +113,7 @@ class Sender:
         self._raise_after_s = raise_after_s
         self._lock_folder = lock_folder
         self._genesis: str | None = None
+        self._simulate_on = "pending"
 
     def send(self, call: Call) -> tuple[Receipt, list[dict[str, Any]]]:
         """Simulate, price, sign, send and await; return the receipt and its logs.
@@ -154,9 +155,14 @@ class Sender:
         if call.to:
             request["to"] = call.to
         try:
-            return str(self._rpc.call(method, request, "pending"))
+            return str(self._rpc.call(method, request, self._simulate_on))
         except RpcRefused as refusal:
-            raise as_revert(refusal) or refusal from refusal
+            reverted = as_revert(refusal)
+            if reverted is None and self._simulate_on in refusal.message.lower():
+                # Some nodes keep no pending state (geth without a miner says so since 1.14).
+                self._simulate_on = "latest"
+                return self._dry(method, call)
+            raise reverted or refusal from refusal
 
     def _prices(self) -> tuple[int, int]:
         base = self._rpc.call("eth_getBlockByNumber", "latest", False).get("baseFeePerGas")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -301,8 +302,46 @@ def test_a_notebook_shows_a_table_and_a_picture_without_scripts(scene: Scene) ->
 def test_a_plot_without_matplotlib_says_how_to_get_it(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
-    monkeypatch.setitem(__import__("sys").modules, "matplotlib.pyplot", None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     campaign = scene.launch()
+    with pytest.raises(CampaignError, match="nothing to draw"):
+        campaign.plot()
+    scene.capsule.open(campaign.id)
     with pytest.raises(CampaignError, match="pip install matplotlib"):
         campaign.plot()
+
+
+class Axes:
+    """Notes what is drawn on it, as matplotlib's axes are called."""
+
+    def __init__(self) -> None:
+        self.drawn: list[tuple[str, Any]] = []
+        self.twin: Axes | None = None
+
+    def twinx(self) -> Axes:
+        self.twin = Axes()
+        return self.twin
+
+    def step(self, _times: list[Any], values: list[float], **_: Any) -> None:
+        self.drawn.append(("step", values))
+
+    def axhline(self, value: float, **_: Any) -> None:
+        self.drawn.append(("line", value))
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_, **__: None
+
+
+def test_a_plot_shows_accuracy_target_and_spend(scene: Scene) -> None:
+    campaign = scene.launch(bounty=10**18)
+    scene.capsule.open(campaign.id)
+    scene.submit(campaign)
+    scene.capsule.score(campaign.id, 700_000, [Score(0, ALL)])
+    axes = Axes()
+    assert campaign.plot(axes) is axes
+    start = campaign.state().start_ppm / 1e6
+    assert axes.drawn == [("step", [start, 0.7]), ("line", 0.9)]
+    assert axes.twin is not None
+    ((_, spent),) = axes.twin.drawn
+    assert spent == pytest.approx([0.0, campaign.state().paid / 1e18])

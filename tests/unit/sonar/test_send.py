@@ -149,6 +149,39 @@ def test_a_lost_answer_with_the_transaction_in_the_pool(
     sender.close()
 
 
+class HasNoPendingState(httpx.BaseTransport):
+    """Refuses to run calls on the pending state, as geth without a miner does."""
+
+    def __init__(self) -> None:
+        self._inner = httpx.HTTPTransport()
+        self.refused = 0
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        asked = json.loads(request.read())
+        if asked["method"] in ("eth_call", "eth_estimateGas") and asked["params"][-1] == "pending":
+            self.refused += 1
+            error = {"code": -32000, "message": "pending state is not available"}
+            return httpx.Response(200, json={"jsonrpc": "2.0", "id": asked["id"], "error": error})
+        return self._inner.handle_request(request)
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+def test_a_node_without_pending_state_serves_as_well(
+    own_world: World, wallets: list[Wallet], tmp_path: Path
+) -> None:
+    world = own_world
+    transport = HasNoPendingState()
+    sender = client(world, wallets[2], tmp_path, transport=transport)
+    campaign = world.launch_open(1)
+    assert sender.submit_gradient(campaign, 1, ENVELOPE).gradient == 0
+    with pytest.raises(Reverted, match="Sonar: versions start at 1"):
+        sender.submit_gradient(campaign, 0, ENVELOPE)
+    assert transport.refused == 1, "asked once, then no more"
+    sender.close()
+
+
 def test_a_dropped_transaction_is_sent_again(own_world: World) -> None:
     world = own_world
     campaign = world.launch_open(1)
