@@ -30,16 +30,25 @@ export function Hash({ text, href, label }: { text: string; href?: string | unde
   return (
     <Group gap={4} wrap="nowrap" display="inline-flex">
       <Tooltip label={text} maw={320} multiline style={{ overflowWrap: "anywhere" }}>
-        <span className="om-hash">{shown}</span>
+        <span className="om-hash" style={{ whiteSpace: "nowrap" }}>{shown}</span>
       </Tooltip>
       <CopyButton value={text}>
         {({ copied, copy }) => (
           <UnstyledButton onClick={copy} aria-label={copied ? "Copied" : `Copy ${label ?? short}`} fz="xs" className="om-muted" px={4}>
-            {copied ? "✓" : "⧉"}
+            <CopyIcon done={copied} />
           </UnstyledButton>
         )}
       </CopyButton>
     </Group>
+  );
+}
+
+function CopyIcon({ done }: { done: boolean }) {
+  const path = done ? "M3 8.5l3.2 3.2L13 4.8" : "M5.5 5.5v-3h8v8h-3M2.5 5.5h8v8h-8z";
+  return (
+    <svg width="12" height="12" viewBox="0 0 16 16" aria-hidden="true" style={{ display: "block" }}>
+      <path d={path} fill="none" stroke="currentColor" strokeWidth="1.5" strokeLinejoin="round" strokeLinecap="round" />
+    </svg>
   );
 }
 

@@ -49,7 +49,7 @@ export function chartOptions(campaign: CampaignDetail, token: Token, colors: Cha
     legend: { show: false },
     scales: { percent: { range: [0, 100] }, spend: { range: [0, most || 1] } },
     axes: [
-      { ...axis, space: 70 },
+      { ...axis, space: 80, values: TIMES },
       { ...axis, scale: "percent", values: (_, ticks) => ticks.map((tick) => `${tick} %`), size: 56 },
       { ...axis, scale: "spend", side: 1, grid: { show: false }, values: (_, ticks) => ticks.map((tick) => shortAmount(tick)), size: 56 },
     ],
@@ -61,6 +61,15 @@ export function chartOptions(campaign: CampaignDetail, token: Token, colors: Cha
     ],
   };
 }
+
+/** Ticks on a 24-hour clock, the date below where it changes: increment, form, form after a new year, day, ... */
+const TIMES: uPlot.Axis.Values = [
+  [31_536_000, "{YYYY}", null, null, null, null, null, null, 1],
+  [2_419_200, "{MMM}", "\n{YYYY}", null, null, null, null, null, 1],
+  [86_400, "{D} {MMM}", "\n{YYYY}", null, null, null, null, null, 1],
+  [60, "{HH}:{mm}", "\n{D} {MMM} {YYYY}", null, "\n{D} {MMM}", null, null, null, 1],
+  [1, "{HH}:{mm}:{ss}", "\n{D} {MMM} {YYYY}", null, "\n{D} {MMM}", null, null, null, 1],
+];
 
 function shortAmount(value: number): string {
   return Number(value.toPrecision(3)).toString();
