@@ -109,16 +109,19 @@ class BatchGame:
         return self.best_blend(sorted(members)).score
 
     def _search(self, direction: Array, steps: Sequence[float], best: Blend) -> Blend:
+        """Try all steps along a direction at once; keep the best of them, or `best`.
+
+        The loss is a parabola of the step, |R - t M|^2 = |R|^2 - 2 t <R, M> + t^2 |M|^2 with R the
+        targets less the base, so that only the metric needs the outputs.
+        """
         move = (direction @ self._flat).reshape(self.base.shape)
-        for step in steps:
-            outputs = self.base + step * move
-            score = self.validation.score(outputs)
-            if score < best.score:
-                continue
-            found = Blend(step * direction, score, self.validation.loss(outputs))
-            if found.better_than(best):
-                best = found
-        return best
+        sizes = np.array(steps)
+        scores = self.validation.scores(self.base, sizes, move)
+        pull, length = float(direction @ self._pull), float(np.square(move).sum())
+        losses = self.standing.loss + (length * sizes - 2.0 * pull) * sizes / self.validation.rows
+        chosen = max(range(len(sizes)), key=lambda i: (scores[i], -losses[i]))
+        found = Blend(sizes[chosen] * direction, float(scores[chosen]), float(losses[chosen]))
+        return found if found.better_than(best) else best
 
     def _measure(self, coefficients: Array) -> Blend:
         outputs = self.base + (coefficients @ self._flat).reshape(self.base.shape)

@@ -53,6 +53,15 @@ class ValidationSet:
         residual = np.square(self.targets - outputs).sum(axis=0)
         return float(np.mean(1.0 - residual / self._spread))
 
+    def scores(self, base: Array, sizes: Array, move: Array) -> Array:
+        """Return the metric of base + size * move for each size, shape (sizes,)."""
+        outputs = base + sizes[:, None, None] * move
+        if self.metric == "accuracy":
+            hits = np.argmax(outputs, axis=2) == self._labels
+            return np.asarray(np.count_nonzero(hits, axis=1) / self.rows)
+        residual = np.square(self.targets - outputs).sum(axis=1)
+        return np.asarray(np.mean(1.0 - residual / self._spread, axis=1))
+
     def loss(self, outputs: Array) -> float:
         """Return the mean squared error over rows: |outputs - targets|^2 / rows."""
         return float(np.square(outputs - self.targets).sum()) / self.rows

@@ -42,7 +42,7 @@ ABSURD_OUTPUT = 1e6
 """Outputs of an update on validation rows beyond this are absurd: targets are about 1."""
 
 _LOSS_GAIN = 1e-3
-_CUTOFF = 1e-3
+_CUTOFF = 5e-3
 """Of the whole gain: less than this left is not split further."""
 
 

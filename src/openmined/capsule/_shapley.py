@@ -26,7 +26,7 @@ Value = Callable[[Coalition], float]
 """What a coalition of players gains; v of nobody is what stands without them."""
 
 MAX_EXACT_PLAYERS = 6
-_MIN_ROUNDS = 3
+_MIN_ORDERS = 30
 _STANDARD_ERROR = 0.03
 
 
@@ -79,14 +79,14 @@ def sampled_shapley(
 ) -> tuple[float, ...]:
     """Estimate the Shapley values from orders in which each player leads once a round.
 
-    At least three rounds are made; it stops when every player's standard error is below 3 % of the
-    whole gain. The values sum to the gain but for what the cutoff left out.
+    At least thirty orders are drawn; it stops when every player's standard error is below 3 % of
+    the whole gain. The values sum to the gain but for what the cutoff left out.
     """
     order_of = random.Random(seed)  # noqa: S311 -- repeatability is wanted here, not secrecy
     everybody, nobody = value(Coalition(range(players))), value(Coalition())
     tolerance = _STANDARD_ERROR * abs(everybody - nobody)
     total, squares, drawn = [0.0] * players, [0.0] * players, 0
-    for done in range(1, rounds + 1):
+    for _ in range(rounds):
         for leader in range(players):
             others = [player for player in range(players) if player != leader]
             order_of.shuffle(others)
@@ -95,7 +95,7 @@ def sampled_shapley(
                 total[player] += gain
                 squares[player] += gain * gain
             drawn += 1
-        if done >= _MIN_ROUNDS and _largest_error(total, squares, drawn) <= tolerance:
+        if drawn >= _MIN_ORDERS and _largest_error(total, squares, drawn) <= tolerance:
             break
     return tuple(part / drawn for part in total)
 
