@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import subprocess
@@ -12,11 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from sqlalchemy import select
 from tests.unit.sonar.chain import Anvil
 from tests.unit.stats.fault_proxy import faulty
-from tests.unit.stats.serving import served
+from tests.unit.stats.serving import served, wait_until
 
 from openmined.protocol import Phase
 from openmined.sonar import (
@@ -209,41 +209,23 @@ def test_over_a_bad_line_through_reorganisations(play: Play, database: Database)
     verify(database, play.chain())
 
 
-def test_killed_at_any_instant(play: Play, tmp_path: Path, monkeypatch: Any) -> None:
+def test_killed_at_any_instant(play: Play, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(30):
         play.act()
-    home = tmp_path / "home"
-    monkeypatch.setenv("OPENMINED_HOME", str(home))
-    save_network(
-        Network(
-            name="devnet",
-            chain_id=31337,
-            rpc_url=play.anvil.url,
-            sonar=play.address,
-            store_url="http://127.0.0.1:9",
-        )
-    )
+    devnet(play, tmp_path, monkeypatch)
     url = f"sqlite:///{tmp_path / 'killed.sqlite3'}"
     stop = threading.Event()
     acting = threading.Thread(target=lambda: [play.act() for _ in range(60) if not stop.is_set()])
     acting.start()
     luck = random.Random(2)
-    command = [sys.executable, "-m", "openmined", "stats", "start", "--poll-s", "0.05"]
     try:
-        for _ in range(6):
-            process = subprocess.Popen(
-                [*command, "--only", "indexer", "--database", url],
-                env={**os.environ, "PYTHONFAULTHANDLER": "1"},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                text=True,
-            )
-            assert process.stdout is not None
-            assert "indexing" in process.stdout.readline()
-            stop.wait(luck.random() * 0.4)  # any instant: this is what is being drawn
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            process.stdout.close()
+        for _ in range(5):
+            options = ("--only", "indexer", "--database", url, "--poll-s", "0.05")
+            with command("start", *options) as process:
+                assert process.stdout is not None
+                assert "indexing" in process.stdout.readline()
+                stop.wait(luck.random() * 0.4)  # any instant: this is what is being drawn
+                process.send_signal(signal.SIGKILL)
     finally:
         stop.set()
         acting.join()
@@ -253,3 +235,71 @@ def test_killed_at_any_instant(play: Play, tmp_path: Path, monkeypatch: Any) -> 
     indexer.catch_up()
     verify(database, play.chain())
     database.close()
+
+
+def test_the_command_serves_what_it_indexes(
+    play: Play, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    campaign = play.launch()
+    devnet(play, tmp_path, monkeypatch)
+    url = f"sqlite:///{tmp_path / 'served.sqlite3'}"
+    with command("start", "--database", url, "--port", "0", "--poll-s", "0.05") as process:
+        assert process.stdout is not None
+        ready = process.stdout.readline()
+        with httpx.Client(base_url=ready.split()[-1], trust_env=False) as api:
+            wait_until(lambda: api.get(f"/v1/campaigns/{campaign}").status_code == 200)
+            assert api.get("/v1/network").json()["contract"] == play.address.lower()
+            play.miners[0].submit_gradient(campaign, 1, b"\xa4" * 32)
+            wait_until(lambda: api.get("/v1/totals").json()["counts"]["gradients_submitted"] == 1)
+            assert api.get("/v1/status").json()["head"] >= 70
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    for arguments, said in (
+        (("verify", "--database", url), "equal to its rebuild"),
+        (("rebuild", "--database", url), "rebuilt from"),
+        (("verify", "--database", url), "equal to its rebuild"),
+        (("export", "--database", url, str(tmp_path / "out")), "snapshot written"),
+    ):
+        with command(*arguments) as process:
+            output, _ = process.communicate(timeout=60)
+            assert process.returncode == 0
+            assert said in output
+
+
+def test_a_wrong_network_is_refused(
+    play: Play, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    devnet(play, tmp_path, monkeypatch, sonar="0x" + "12" * 20)
+    url = f"sqlite:///{tmp_path / 'refused.sqlite3'}"
+    for arguments, said in (
+        (("start", "--database", url), "there is no contract at 0x1212"),
+        (("start", "--network", "nowhere"), "nowhere"),
+        (("start", "--database", "postgresql://me:secret@host/x"), "--database-file"),
+        (("verify", "--database", url), "no index"),
+    ):
+        with command(*arguments, stderr=subprocess.PIPE) as process:
+            _, complaint = process.communicate(timeout=60)
+            assert process.returncode == 1
+            assert said in " ".join(complaint.split())
+            assert "Traceback" not in complaint
+
+
+def devnet(play: Play, folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
+    monkeypatch.setenv("OPENMINED_HOME", str(folder / "home"))
+    values = {
+        "name": "devnet",
+        "chain_id": 31337,
+        "rpc_url": play.anvil.url,
+        "sonar": play.address,
+        "store_url": "http://127.0.0.1:9",
+    }
+    save_network(Network(**values | changes))
+
+
+def command(*arguments: str, stderr: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "openmined", "stats", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+    )

@@ -17,6 +17,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.routing import Match, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
@@ -69,7 +70,7 @@ def create_app(service: Service, *, static: Path = STATIC) -> FastAPI:
     _add_problems(app)
     _describe_problems(app)
     if static.is_dir():
-        app.mount("/", _Pages(directory=static, html=True), name="pages")
+        app.router.routes.append(_PagesMount(_Pages(directory=static, html=True)))
     return app
 
 
@@ -112,6 +113,18 @@ def page_policy(service: Service) -> str:
 def _origin(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+class _PagesMount(Mount):
+    """Everything but the API: there an unknown path or method stays an error."""
+
+    def __init__(self, pages: StaticFiles) -> None:
+        super().__init__("/", pages, name="pages")
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        if scope["type"] != "http" or scope["path"].startswith("/v1"):
+            return Match.NONE, {}
+        return super().matches(scope)
 
 
 class _Pages(StaticFiles):

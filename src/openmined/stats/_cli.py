@@ -26,7 +26,7 @@ from openmined.stats._feed import Feed
 from openmined.stats._indexer import Indexer, Progress, refold
 from openmined.stats._manifests import ManifestReader
 from openmined.stats._rpc import Rpc
-from openmined.stats._serve import listen_on, make_server, wait_for_signal, working
+from openmined.stats._serve import end_on_signals, listen_on, make_server, working
 from openmined.stats._service import Service
 from openmined.stats._verify import verify as verify_index
 from openmined.storage import connect_store
@@ -202,6 +202,7 @@ def _run(
         on_progress=Ticker("indexed"),
         on_failure=give_up,
     ) as workers:
+        end_on_signals(workers.stop)
         if server is not None and listening is not None:
             host, port = listening.getsockname()[:2]
             shown = f"[{host}]" if ":" in host else host
@@ -209,7 +210,7 @@ def _run(
             server.run(sockets=[listening])
         else:
             typer.echo("indexing; interrupt to end")
-            wait_for_signal(workers.stop)
+            workers.stop.wait()
     if workers.failure is not None:
         raise workers.failure
     if server is not None and not server.started:

@@ -363,6 +363,7 @@ def _add_totals(router: APIRouter, read: Read, service: Service) -> None:
         "/reports",
         response_model=Accepted,
         responses={
+            400: {"model": models.Problem, "description": "No JSON."},
             403: {"model": models.Problem, "description": "Not signed by a known mine."},
             409: {"model": models.Problem, "description": "A later report is here already."},
             413: {"model": models.Problem, "description": "Too large."},

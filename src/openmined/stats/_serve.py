@@ -130,12 +130,14 @@ def make_server(app: ASGIApp) -> uvicorn.Server:
     return uvicorn.Server(config)
 
 
-def wait_for_signal(stop: threading.Event) -> None:
-    """Wait until SIGINT, SIGTERM, or somebody else sets `stop`."""
+def end_on_signals(stop: threading.Event) -> None:
+    """Set `stop` on SIGINT and SIGTERM, instead of dying of them.
+
+    The web server ends itself on both, and then sends them again to whoever listened before it.
+    """
 
     def end(_signal: int, _frame: FrameType | None) -> None:
         stop.set()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
-    stop.wait()

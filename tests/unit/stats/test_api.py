@@ -14,6 +14,7 @@ import pytest
 from tests.unit.stats.serving import served, wait_until
 from tests.unit.stats.stats_world import ETH, PPM, SONAR, Node, World, address
 
+from openmined.sonar import CapsuleRef, Network
 from openmined.stats._api import create_app
 from openmined.stats._database import Database, open_database
 from openmined.stats._feed import Feed
@@ -307,3 +308,54 @@ def test_prometheus_can_read(api: httpx.Client) -> None:
     assert "openmined_sonar_gradients_submitted 3\n" in text
     assert 'openmined_stats_http_requests_total{route="/v1/totals",status="200"} ' in text
     assert text.endswith("\n")
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[httpx.Client]:
+    pages = tmp_path / "pages"
+    (pages / "assets").mkdir(parents=True)
+    (pages / "index.html").write_text("<!doctype html>")
+    (pages / "assets" / "app-1234.js").write_text("1")
+    database = open_database(f"sqlite:///{tmp_path / 'site.sqlite3'}", migrate=True)
+    network = Network(
+        name="test",
+        chain_id=31_337,
+        rpc_url="https://node.example/with/a/secret/key",
+        sonar=SONAR,
+        store_url="http://store.example:5001",
+        gateway_url="https://user:hidden@gateway.example/ipfs",
+        capsule=CapsuleRef(address=address("capsule"), url="https://capsule.example/x"),
+    )
+    service = Service(database, Feed(database), network=network)
+    with served(create_app(service, static=pages)) as client:
+        yield client
+    database.close()
+
+
+def test_the_web_interface_may_speak_to_known_hosts_only(site: httpx.Client) -> None:
+    page = site.get("/")
+    policy = dict(
+        part.strip().split(" ", 1) for part in page.headers["content-security-policy"].split(";")
+    )
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"] == "'self'"
+    assert policy["frame-ancestors"] == "'none'"
+    assert policy["connect-src"] == "'self' https://capsule.example https://gateway.example"
+    assert "secret" not in str(page.headers)
+    assert page.headers["cache-control"] == "no-cache"
+    assert "immutable" in site.get("/assets/app-1234.js").headers["cache-control"]
+
+
+def test_paths_of_the_web_interface_are_its_own_affair(site: httpx.Client) -> None:
+    assert site.get("/campaigns/12").text == "<!doctype html>"
+    for missing in ("/nothing.js", "/v1/nothing", "/v1", "/..%2f..%2fetc/passwd.txt"):
+        assert site.get(missing).status_code == 404, missing
+    assert site.get("/v1/reports").status_code == 405
+
+
+def test_before_there_is_an_index(site: httpx.Client) -> None:
+    assert site.get("/v1/network").status_code == 404
+    assert site.get("/v1/campaigns").json() == {"next": None, "items": []}
+    assert site.get("/v1/status").json()["block_number"] is None
+    assert site.get("/v1/totals").json()["counts"]["events"] == 0
+    assert "openmined_stats_block 0\n" in site.get("/metrics").text
