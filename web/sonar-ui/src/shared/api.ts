@@ -1,7 +1,7 @@
 /** The statistics service, which serves this application too. */
 
 import type { components } from "@openmined/shared/api/stats";
-import { fetchJson } from "@openmined/shared/ui";
+import { fetchJson, ServiceError } from "@openmined/shared/ui";
 import { keepPreviousData, useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect } from "react";
 
@@ -44,6 +44,9 @@ export function useCampaign(campaign: number) {
   return useQuery({
     queryKey: ["campaign", campaign],
     queryFn: () => fetchJson<CampaignDetail>(`/v1/campaigns/${campaign}`),
+    // A campaign just launched is on the chain a moment before it is in the index.
+    retry: (failures, error) => failures < (error instanceof ServiceError && error.status === 404 ? 5 : 2),
+    retryDelay: 1_000,
     refetchInterval: SLOW_MS,
   });
 }

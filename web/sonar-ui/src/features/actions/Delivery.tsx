@@ -3,6 +3,7 @@ import { formatBytes } from "@openmined/shared/format";
 import { Failure } from "@openmined/shared/ui";
 import { useMutation } from "@tanstack/react-query";
 import { readNetwork } from "../../shared/api";
+import { saveFile } from "../../shared/saveFile";
 
 /** The delivered model, still encrypted to the data scientist, and the command that opens it. */
 export function Delivery({ campaign, digest }: { campaign: number; digest: string }) {
@@ -11,7 +12,7 @@ export function Delivery({ campaign, digest }: { campaign: number; digest: strin
     mutationFn: async () => {
       const { fetchDelivery } = await import("./fetchDelivery");
       const message = await fetchDelivery(await readNetwork(), campaign, digest);
-      save(message, name);
+      saveFile(message, name);
       return message.length;
     },
   });
@@ -36,13 +37,4 @@ export function Delivery({ campaign, digest }: { campaign: number; digest: strin
       </Code>
     </Stack>
   );
-}
-
-function save(data: Uint8Array, name: string): void {
-  const url = URL.createObjectURL(new Blob([data as Uint8Array<ArrayBuffer>], { type: "application/octet-stream" }));
-  const link = document.createElement("a");
-  link.href = url;
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }

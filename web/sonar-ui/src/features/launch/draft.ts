@@ -1,0 +1,110 @@
+/** What a data scientist has entered so far. Kept in this browser until it is launched. */
+
+import type { Column } from "./columns";
+import type { Method } from "./task";
+
+export interface Prepared {
+  /** Canonical JSON, uploaded. */
+  readonly manifest: string;
+  readonly nonce: string;
+  readonly deadline: number;
+}
+
+export interface Draft {
+  readonly title: string;
+  readonly description: string;
+  readonly fileName: string;
+  readonly published: string;
+  readonly columns: readonly Column[];
+  readonly method: Method;
+  readonly target: string;
+  readonly claimed: string;
+  readonly weightsName: string;
+  readonly token: string;
+  readonly bounty: string;
+  readonly days: string;
+  readonly fee: string;
+  readonly bond: string;
+  readonly step: string;
+  readonly graceDays: string;
+  readonly maxGradients: string;
+  readonly epsilon: string;
+  readonly certificate: string;
+  readonly prepared?: Prepared | undefined;
+  readonly hash?: string | undefined;
+}
+
+export const EMPTY: Draft = {
+  title: "",
+  description: "",
+  fileName: "",
+  published: "",
+  columns: [],
+  method: "auto",
+  target: "",
+  claimed: "",
+  weightsName: "",
+  token: "",
+  bounty: "",
+  days: "7",
+  fee: "",
+  bond: "",
+  step: "",
+  graceDays: "1",
+  maxGradients: "1000",
+  epsilon: "",
+  certificate: "",
+};
+
+const KEY = "openmined.draft";
+
+export function loadDraft(): Draft {
+  try {
+    const kept: unknown = JSON.parse(localStorage.getItem(KEY) ?? "{}");
+    return { ...EMPTY, ...(kept as Partial<Draft>) };
+  } catch {
+    return EMPTY;
+  }
+}
+
+/** Keeps a draft; answers whether there was room for it. */
+export function saveDraft(draft: Draft): boolean {
+  try {
+    localStorage.setItem(KEY, JSON.stringify(draft));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export async function discardDraft(): Promise<void> {
+  localStorage.removeItem(KEY);
+  await Promise.all([keepFile("validation", undefined), keepFile("weights", undefined)]);
+}
+
+type Slot = "validation" | "weights";
+
+/** Keeps a chosen file in this browser, so that a reload does not lose it; nothing is uploaded. */
+export async function keepFile(slot: Slot, file: Blob | undefined): Promise<void> {
+  const store = await fileStore("readwrite");
+  if (file) await finished(store.put(file, slot));
+  else await finished(store.delete(slot));
+}
+
+export async function keptFile(slot: Slot): Promise<Blob | undefined> {
+  const found: unknown = await finished((await fileStore("readonly")).get(slot));
+  return found instanceof Blob ? found : undefined;
+}
+
+async function fileStore(mode: IDBTransactionMode): Promise<IDBObjectStore> {
+  const opening = indexedDB.open("openmined", 1);
+  opening.onupgradeneeded = () => opening.result.createObjectStore("files");
+  return (await finished(opening)).transaction("files", mode).objectStore("files");
+}
+
+function finished<T>(request: IDBRequest<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error ?? new Error("this browser keeps no files"));
+  });
+}

@@ -1,0 +1,68 @@
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+import type { Hex } from "viem";
+import { readNetwork } from "../../shared/api";
+import type { Stage } from "../wallet/transact";
+import type { Progress } from "../wallet/useTransaction";
+import { useWallet } from "../wallet/WalletProvider";
+import { discardDraft, keptFile, type Draft } from "./draft";
+import type { Plan } from "./plan";
+import type { Task } from "./task";
+
+interface Wish {
+  readonly plan: Plan;
+  readonly task: Task;
+}
+
+/** Launches a draft, or goes on with a launch that was begun; answers with the campaign's number. */
+export function useLaunch(draft: Draft, change: (part: Partial<Draft>) => void, onDone: (campaign: bigint) => void) {
+  const { wallet } = useWallet();
+  const queries = useQueryClient();
+  const [progress, setProgress] = useState<Progress | "sealing">();
+  const onStage = (prepared: Draft["prepared"]) => (stage: Stage, hash?: Hex) => {
+    setProgress({ stage, hash });
+    if (hash && stage === "waiting") change({ prepared, hash });
+  };
+  const settle = {
+    onSuccess: async (campaign: bigint) => {
+      await discardDraft();
+      void queries.invalidateQueries();
+      onDone(campaign);
+    },
+    onSettled: () => setProgress(undefined),
+  };
+  const launch = useMutation({
+    ...settle,
+    mutationFn: async ({ plan, task }: Wish) => {
+      if (!wallet) throw new Error("connect a wallet first");
+      const [{ prepare }, { launchPrepared }] = await Promise.all([import("./prepare"), import("./send")]);
+      const network = await readNetwork();
+      let { prepared } = draft;
+      if (!prepared || prepared.deadline - Date.now() / 1000 < plan.durationS / 2) {
+        setProgress("sealing");
+        prepared = await prepare(network, plan, task, await keptFile("weights"));
+        change({ prepared });
+      }
+      try {
+        return await launchPrepared(network, wallet, plan, prepared, onStage(prepared));
+      } catch (error) {
+        change({ prepared, hash: undefined });
+        throw error;
+      }
+    },
+  });
+  const resume = useMutation({
+    ...settle,
+    mutationFn: async (hash: Hex) => {
+      if (!wallet) throw new Error("connect a wallet first");
+      const { resumeLaunch } = await import("./send");
+      try {
+        return await resumeLaunch(await readNetwork(), wallet, hash, onStage(draft.prepared));
+      } catch (error) {
+        change({ prepared: draft.prepared, hash: undefined });
+        throw error;
+      }
+    },
+  });
+  return { launch, resume, progress, busy: launch.isPending || resume.isPending, error: launch.error ?? resume.error };
+}
