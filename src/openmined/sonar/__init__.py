@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING, Any
 
-from openmined.sonar._abi import UndecodableAnswer
 from openmined.sonar._audit import AuditReport, Finding, PayoutCheck, audit_campaign
 from openmined.sonar._campaign import Campaign
 from openmined.sonar._contract import DEFAULT_MAX_FEE_WEI, SonarContract, connect_sonar
@@ -29,6 +28,7 @@ from openmined.sonar._errors import (
     TransactionError,
     TransactionLost,
     TransactionPending,
+    UndecodableAnswer,
     UnknownCampaign,
     UnknownNetwork,
     WalletError,

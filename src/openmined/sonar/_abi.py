@@ -15,15 +15,11 @@ from eth_abi.registry import registry as default_registry
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
-from openmined.sonar._errors import ChainError, SonarError
+from openmined.sonar._errors import SonarError, UndecodableAnswer
 from openmined.sonar.contract import load_artifact
 
 _ERROR = keccak(b"Error(string)")[:4]
 _PANIC = keccak(b"Panic(uint256)")[:4]
-
-
-class UndecodableAnswer(ChainError):
-    """The node's answer is not what the ABI says."""
 
 
 @dataclass(frozen=True)

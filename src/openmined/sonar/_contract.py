@@ -35,7 +35,7 @@ from openmined.sonar._events import (
 )
 from openmined.sonar._home import openmined_home
 from openmined.sonar._logs import fetch_logs
-from openmined.sonar._rpc import Rpc
+from openmined.sonar._rpc import Rpc, read_timestamp
 from openmined.sonar._send import Call, Sender, as_revert
 from openmined.sonar._types import (
     ETH,
@@ -276,7 +276,7 @@ class SonarContract:
     def balance(self, account: str, token: str = ETH) -> int:
         """Return what an account holds in a token (outside of Sonar)."""
         if token == ETH:
-            return int(self._rpc.call("eth_getBalance", checked_address(account), "latest"), 16)
+            return self._rpc.quantity("eth_getBalance", checked_address(account), "latest")
         (balance,) = self._ask(_erc20.BALANCE_OF, token, checked_address(account))
         return int(balance)
 
@@ -284,22 +284,30 @@ class SonarContract:
 
     def block_number(self) -> int:
         """Return the number of the newest block."""
-        return int(self._rpc.call("eth_blockNumber"), 16)
+        return self._rpc.quantity("eth_blockNumber")
 
     def block_hash(self, number: int) -> str | None:
         """Return the hash of the canonical block of that number, None if there is none yet."""
-        block = self._rpc.call("eth_getBlockByNumber", hex(number), False)
-        return str(block["hash"]) if block else None
+        block = self._rpc.block(number)
+        return block.hash if block else None
 
     def head(self) -> tuple[int, str]:
         """Return number and hash of the newest block."""
-        block = self._rpc.call("eth_getBlockByNumber", "latest", False)
-        return int(block["number"], 16), str(block["hash"])
+        block = self._rpc.newest()
+        return block.number, block.hash
 
     def now(self) -> int:
-        """Return the newest block's timestamp: deadlines are measured by it, not by our clock."""
-        block = self._rpc.call("eth_getBlockByNumber", "latest", False)
-        return int(block["timestamp"], 16)
+        """Return the chain's time: deadlines are measured by it, not by our clock.
+
+        It is the pending block's timestamp: on a quiet devnet the newest block may be hours old.
+        """
+        try:
+            pending = self._rpc.call("eth_getBlockByNumber", "pending", False)
+        except RpcRefused:
+            pending = None
+        if pending is None:
+            return self._rpc.newest().timestamp
+        return read_timestamp(pending)
 
     def events(
         self, from_block: int, to_block: int | None = None, campaign: int | None = None
@@ -325,10 +333,10 @@ class SonarContract:
         while low < high:
             middle = (low + high) // 2
             try:
-                code = self._rpc.call("eth_getCode", self.address, hex(middle))
+                code = self._rpc.data("eth_getCode", self.address, hex(middle))
             except RpcRefused:
                 return 0
-            low, high = (low, middle) if code not in (None, "0x") else (middle + 1, high)
+            low, high = (low, middle) if code else (middle + 1, high)
         return low
 
     # Inside.
@@ -351,7 +359,7 @@ class SonarContract:
         assert self._sender is not None
         data = sonar_abi().functions[name].encode(*arguments)
         receipt, logs = self._sender.send(Call(self.address, data, value))
-        ours = [log for log in logs if str(log["address"]).lower() == self.address.lower()]
+        ours = [log for log in logs if str(log.get("address")).lower() == self.address.lower()]
         events = [decode_log(log, self._timestamp) for log in ours]
         return receipt, [event for event in events if event is not None]
 
@@ -386,20 +394,20 @@ class SonarContract:
     def _ask(self, function: Function, to: str, *arguments: object) -> tuple[Any, ...]:
         request = {"to": to, "data": "0x" + function.encode(*arguments).hex()}
         try:
-            answer = self._rpc.call("eth_call", request, "latest")
+            answer = self._rpc.data("eth_call", request, "latest")
         except RpcRefused as refusal:
             raise as_revert(refusal) or refusal from refusal
-        return function.decode(bytes.fromhex(str(answer)[2:]))
+        return function.decode(answer)
 
     def _timestamp(self, block_hash: str) -> int:
         with self._clock_lock:
             if block_hash in self._clock:
                 return self._clock[block_hash]
-        block = self._rpc.call("eth_getBlockByHash", block_hash, False)
+        block = self._rpc.block(block_hash)
         if block is None:
             raise ChainError(f"block {block_hash} is no longer on the chain (a reorganisation)")
         with self._clock_lock:
-            self._clock[block_hash] = int(block["timestamp"], 16)
+            self._clock[block_hash] = block.timestamp
             if len(self._clock) > _CLOCK_ENTRIES:
                 self._clock.popitem(last=False)
             return self._clock[block_hash]
@@ -412,7 +420,7 @@ def read_chain_id(rpc: Rpc, wallet: Wallet | None, expected: int | None) -> int:
         WrongChain: if another one was expected.
         WalletError: if the wallet is a devnet account and the chain is no devnet.
     """
-    found = int(rpc.call("eth_chainId"), 16)
+    found = rpc.quantity("eth_chainId")
     if expected is not None and found != expected:
         raise WrongChain(expected, found, rpc.url)
     if wallet is not None and wallet.devnet and found not in DEVNET_CHAINS:
@@ -427,18 +435,17 @@ def choose_poll_s(rpc: Rpc, chain_id: int) -> float:
     """Choose how often to look for receipts: a tenth of the chain's block time."""
     if chain_id in DEVNET_CHAINS:
         return 0.05
-    latest = rpc.call("eth_getBlockByNumber", "latest", False)
-    number = int(latest["number"], 16)
-    span = min(20, number)
-    if span == 0:
+    latest = rpc.newest()
+    span = min(20, latest.number)
+    earlier = rpc.block(latest.number - span) if span else None
+    if earlier is None:
         return 0.5
-    earlier = rpc.call("eth_getBlockByNumber", hex(number - span), False)
-    block_s = (int(latest["timestamp"], 16) - int(earlier["timestamp"], 16)) / span
+    block_s = (latest.timestamp - earlier.timestamp) / span
     return min(2.0, max(0.1, block_s / 10))
 
 
 def _check_code(rpc: Rpc, address: str, chain_id: int) -> None:
-    code = bytes.fromhex(str(rpc.call("eth_getCode", address, "latest"))[2:])
+    code = rpc.data("eth_getCode", address, "latest")
     if not code:
         raise NoContract(address, chain_id)
     if code != load_artifact().deployed_bytecode:

@@ -81,8 +81,8 @@ def deploy_quoted(
         if not agree(found, sender.quote(call)):
             raise ChainError("nothing was deployed: the quote was not agreed to")
         receipt, _ = sender.send(call)
-        answer = rpc.call("eth_getTransactionReceipt", receipt.transaction)
-        address = checked_address(str(answer["contractAddress"]))
+        mined = rpc.receipt(receipt.transaction)
+        address = checked_address(str(mined.contract if mined else None))
     finally:
         rpc.close()
     connect_sonar(rpc_url, address).close()

@@ -11,6 +11,7 @@
     ├── ChainError
     │   ├── RpcUnreachable      nothing, or nonsense, answers at the RPC address
     │   ├── RpcRefused          the node answered with an error
+    │   ├── UndecodableAnswer   the node's answer makes no sense
     │   ├── WrongChain          another chain id than expected
     │   ├── NoContract          no code at the address
     │   ├── WrongContract       other code than Sonar's
@@ -101,6 +102,10 @@ class RpcRefused(ChainError):
         self.message = shorten(message)
         self.data = data
         super().__init__(f"the node refused {method} with code {code}: {self.message}")
+
+
+class UndecodableAnswer(ChainError):
+    """The node's answer is not what the protocol or the contract's ABI says it must be."""
 
 
 class WrongChain(ChainError):

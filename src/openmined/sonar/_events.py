@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from openmined.sonar._abi import UndecodableAnswer, sonar_abi
+from openmined.sonar._abi import sonar_abi
+from openmined.sonar._errors import UndecodableAnswer
+from openmined.sonar._rpc import read_data, read_hash, read_quantity
 from openmined.sonar._types import Terms
 
 
@@ -197,24 +199,20 @@ def decode_log(log: Mapping[str, Any], clock: Callable[[str], int]) -> SonarEven
         UndecodableAnswer: if it says that it is, and its arguments cannot be read.
     """
     try:
-        topics = [_bytes(topic) for topic in log["topics"]]
+        topics = [read_data(topic, "topic") for topic in log["topics"]]
         event = sonar_abi().events.get(topics[0]) if topics else None
         if event is None:
             return None
-        arguments = event.decode(topics, _bytes(log["data"]))
+        arguments = event.decode(topics, read_data(log["data"], "log"))
         if "terms" in arguments:
             arguments["terms"] = Terms.decoded(arguments["terms"])
         return EVENTS[event.name](
-            block_number=int(log["blockNumber"], 16),
-            block_hash=str(log["blockHash"]),
-            transaction_hash=str(log["transactionHash"]),
-            log_index=int(log["logIndex"], 16),
+            block_number=read_quantity(log["blockNumber"], "block number"),
+            block_hash=read_hash(log["blockHash"], "block hash"),
+            transaction_hash=read_hash(log["transactionHash"], "transaction hash"),
+            log_index=read_quantity(log["logIndex"], "log index"),
             clock=clock,
             **arguments,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise UndecodableAnswer(f"the node returned a log that cannot be read: {error}") from error
-
-
-def _bytes(text: str) -> bytes:
-    return bytes.fromhex(text.removeprefix("0x"))

@@ -5,17 +5,22 @@ from __future__ import annotations
 import itertools
 import json
 import random
+import re
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
 from pydantic_core import from_json
 
-from openmined.sonar._errors import RpcRefused, RpcUnreachable
+from openmined.sonar._errors import RpcRefused, RpcUnreachable, UndecodableAnswer
 
 MAX_ANSWER_BYTES = 64 << 20
 _RETRIED_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 _TOO_MANY_REQUESTS = -32005
+_QUANTITY = re.compile(r"0x[0-9a-fA-F]{1,64}")
+_DATA = re.compile(r"0x(?:[0-9a-fA-F]{2})*")
+_HASH_BYTES = 32
 
 
 class Rpc:
@@ -68,6 +73,40 @@ class Rpc:
                 time.sleep(pause)
         raise AssertionError("unreachable")
 
+    def quantity(self, method: str, *params: object) -> int:
+        """Ask for a number.
+
+        Raises:
+            UndecodableAnswer: if the answer is none. Also as `call`.
+        """
+        return read_quantity(self.call(method, *params), method)
+
+    def data(self, method: str, *params: object) -> bytes:
+        """Ask for bytes. Raises as `quantity`."""
+        return read_data(self.call(method, *params), method)
+
+    def block(self, which: int | str) -> Block | None:
+        """Return a block by number, by tag (`latest`) or by hash; None if there is none."""
+        by_hash = isinstance(which, str) and which.startswith("0x")
+        method = "eth_getBlockByHash" if by_hash else "eth_getBlockByNumber"
+        found = self.call(method, hex(which) if isinstance(which, int) else which, False)
+        return None if found is None else read_block(found, method)
+
+    def newest(self) -> Block:
+        """Return the newest block."""
+        found = self.block("latest")
+        if found is None:
+            raise UndecodableAnswer("the node has no newest block: use another node")
+        return found
+
+    def receipt(self, transaction: str) -> MinedTransaction | None:
+        """Return the receipt of a transaction; None while it is not mined."""
+        method = "eth_getTransactionReceipt"
+        found = self.call(method, transaction)
+        if found is None or (isinstance(found, dict) and found.get("blockNumber") is None):
+            return None
+        return read_receipt(found, method)
+
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
@@ -100,6 +139,96 @@ class Rpc:
             raise RpcUnreachable(self.url, "the address is no HTTP URL") from error
         except httpx.HTTPError as error:
             raise _Retry(_describe(error)) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """What is looked at of a block. `base_fee` is None before EIP-1559."""
+
+    number: int
+    hash: str
+    timestamp: int
+    base_fee: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class MinedTransaction:
+    """What is looked at of a receipt."""
+
+    transaction: str
+    block_number: int
+    block_hash: str
+    succeeded: bool
+    gas_used: int
+    price: int
+    contract: str | None
+    logs: tuple[dict[str, Any], ...]
+
+
+def read_quantity(value: object, what: str) -> int:
+    """Read a number as JSON-RPC writes it: hexadecimal text.
+
+    Raises:
+        UndecodableAnswer: if it is none.
+    """
+    if isinstance(value, str) and _QUANTITY.fullmatch(value):
+        return int(value, 16)
+    raise UndecodableAnswer(f"the node's {what} is no number: {str(value)[:60]!r}")
+
+
+def read_data(value: object, what: str) -> bytes:
+    """Read bytes as JSON-RPC writes them. Raises as `read_quantity`."""
+    if isinstance(value, str) and _DATA.fullmatch(value):
+        return bytes.fromhex(value[2:])
+    raise UndecodableAnswer(f"the node's {what} is no hexadecimal text: {str(value)[:60]!r}")
+
+
+def read_hash(value: object, what: str) -> str:
+    """Read a 32-byte hash, lower case. Raises as `read_quantity`."""
+    if len(read_data(value, what)) != _HASH_BYTES:
+        raise UndecodableAnswer(f"the node's {what} is no hash: {str(value)[:80]!r}")
+    return str(value).lower()
+
+
+def read_block(value: object, what: str) -> Block:
+    """Read a block. Raises as `read_quantity`."""
+    found = _read_object(value, what)
+    base = found.get("baseFeePerGas")
+    return Block(
+        read_quantity(found.get("number"), "block number"),
+        read_hash(found.get("hash"), "block hash"),
+        read_quantity(found.get("timestamp"), "timestamp"),
+        None if base is None else read_quantity(base, "base fee"),
+    )
+
+
+def read_timestamp(value: object) -> int:
+    """Read the timestamp of a block that may be pending, without hash. As `read_quantity`."""
+    return read_quantity(_read_object(value, "pending block").get("timestamp"), "timestamp")
+
+
+def read_receipt(value: object, what: str) -> MinedTransaction:
+    """Read a receipt. Raises as `read_quantity`."""
+    found = _read_object(value, what)
+    logs, contract = found.get("logs"), found.get("contractAddress")
+    if not isinstance(logs, list) or not (contract is None or isinstance(contract, str)):
+        raise UndecodableAnswer(f"the node's {what} has no logs: use another node")
+    return MinedTransaction(
+        transaction=read_hash(found.get("transactionHash"), "transaction hash"),
+        block_number=read_quantity(found.get("blockNumber"), "block number"),
+        block_hash=read_hash(found.get("blockHash"), "block hash"),
+        succeeded=read_quantity(found.get("status"), "status") == 1,
+        gas_used=read_quantity(found.get("gasUsed"), "gas"),
+        price=read_quantity(found.get("effectiveGasPrice"), "gas price"),
+        contract=contract,
+        logs=tuple(_read_object(log, "log") for log in logs),
+    )
+
+
+def _read_object(value: object, what: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise UndecodableAnswer(f"the node's {what} is no object: {str(value)[:60]!r}")
+    return value
 
 
 class _Retry(Exception):

@@ -33,7 +33,7 @@ from openmined.sonar._errors import (
     TransactionLost,
     TransactionPending,
 )
-from openmined.sonar._rpc import Rpc
+from openmined.sonar._rpc import MinedTransaction, Rpc, read_data, read_quantity
 from openmined.sonar._types import Receipt
 from openmined.sonar._wallet import Wallet
 
@@ -115,7 +115,7 @@ class Sender:
         self._genesis: str | None = None
         self._simulate_on = "pending"
 
-    def send(self, call: Call) -> tuple[Receipt, list[dict[str, Any]]]:
+    def send(self, call: Call) -> tuple[Receipt, tuple[dict[str, Any], ...]]:
         """Simulate, price, sign, send and await; return the receipt and its logs.
 
         Raises:
@@ -133,7 +133,7 @@ class Sender:
         Raises:
             Reverted: with the contract's reason.
         """
-        return bytes.fromhex(self._dry("eth_call", call)[2:])
+        return read_data(self._dry("eth_call", call), "eth_call")
 
     def quote(self, call: Call) -> Quote:
         """Say what the call may cost.
@@ -142,20 +142,20 @@ class Sender:
             FeeAboveCap: if that is above the cap.
             NotEnoughFunds: if the account cannot pay it.
         """
-        gas = int(int(self._dry("eth_estimateGas", call), 16) * GAS_MARGIN)
+        gas = int(read_quantity(self._dry("eth_estimateGas", call), "gas estimate") * GAS_MARGIN)
         quote = Quote(gas, *self._prices())
         if quote.fee_wei > self._max_fee_wei:
             raise FeeAboveCap(quote.fee_wei, self._max_fee_wei, gas, quote.max_fee)
         self._check_funds(call.value + quote.fee_wei)
         return quote
 
-    def _dry(self, method: str, call: Call) -> str:
+    def _dry(self, method: str, call: Call) -> object:
         request = {"from": self._wallet.address, "data": "0x" + call.data.hex()}
         request["value"] = hex(call.value)
         if call.to:
             request["to"] = call.to
         try:
-            return str(self._rpc.call(method, request, self._simulate_on))
+            return self._rpc.call(method, request, self._simulate_on)
         except RpcRefused as refusal:
             reverted = as_revert(refusal)
             if reverted is None and self._simulate_on in refusal.message.lower():
@@ -165,19 +165,19 @@ class Sender:
             raise reverted or refusal from refusal
 
     def _prices(self) -> tuple[int, int]:
-        base = self._rpc.call("eth_getBlockByNumber", "latest", False).get("baseFeePerGas")
+        base = self._rpc.newest().base_fee
         if base is None:
             raise ChainError(
                 f"chain {self._chain_id} has no base fee: a chain with EIP-1559 is needed"
             )
         try:
-            tip = int(self._rpc.call("eth_maxPriorityFeePerGas"), 16)
+            tip = self._rpc.quantity("eth_maxPriorityFeePerGas")
         except RpcRefused:
             tip = 10**9
-        return 2 * int(base, 16) + tip, tip
+        return 2 * base + tip, tip
 
     def _check_funds(self, need: int) -> None:
-        have = int(self._rpc.call("eth_getBalance", self._wallet.address, "latest"), 16)
+        have = self._rpc.quantity("eth_getBalance", self._wallet.address, "latest")
         if have < need:
             raise NotEnoughFunds(need, have, self._wallet.address)
 
@@ -206,7 +206,7 @@ class Sender:
         return nonce
 
     def _count(self, block: str) -> int:
-        return int(self._rpc.call("eth_getTransactionCount", self._wallet.address, block), 16)
+        return self._rpc.quantity("eth_getTransactionCount", self._wallet.address, block)
 
     def _sign(self, call: Call, quote: Quote, nonce: int) -> tuple[bytes, str]:
         return self._wallet.sign_transaction(
@@ -243,7 +243,7 @@ class Sender:
             time.sleep(self._poll_s)
         return False
 
-    def _await(self, call: Call, sent: _Sent) -> tuple[Receipt, list[dict[str, Any]]]:
+    def _await(self, call: Call, sent: _Sent) -> tuple[Receipt, tuple[dict[str, Any], ...]]:
         start = looked = time.monotonic()
         while True:
             found = self._find_receipt(sent)
@@ -257,11 +257,11 @@ class Sender:
                 sent = self._look_after(call, sent)
             time.sleep(self._poll_s)
 
-    def _find_receipt(self, sent: _Sent) -> dict[str, Any] | None:
+    def _find_receipt(self, sent: _Sent) -> MinedTransaction | None:
         for hash_ in sent.hashes:
-            receipt = self._rpc.call("eth_getTransactionReceipt", hash_)
-            if receipt is not None and receipt.get("blockNumber") is not None:
-                return dict(receipt)
+            mined = self._rpc.receipt(hash_)
+            if mined is not None:
+                return mined
         return None
 
     def _look_after(self, call: Call, sent: _Sent) -> _Sent:
@@ -299,16 +299,18 @@ class Sender:
             return waiting
         return replace(waiting, quote=quote, raw=raw, hashes=(*sent.hashes, hash_))
 
-    def _judge(self, call: Call, found: dict[str, Any]) -> tuple[Receipt, list[dict[str, Any]]]:
+    def _judge(
+        self, call: Call, found: MinedTransaction
+    ) -> tuple[Receipt, tuple[dict[str, Any], ...]]:
         receipt = Receipt(
-            transaction=found["transactionHash"],
-            block_number=int(found["blockNumber"], 16),
-            block_hash=found["blockHash"],
-            gas_used=int(found["gasUsed"], 16),
-            fee_wei=int(found["gasUsed"], 16) * int(found["effectiveGasPrice"], 16),
+            transaction=found.transaction,
+            block_number=found.block_number,
+            block_hash=found.block_hash,
+            gas_used=found.gas_used,
+            fee_wei=found.gas_used * found.price,
         )
-        if int(found["status"], 16) == 1:
-            return receipt, list(found["logs"])
+        if found.succeeded:
+            return receipt, found.logs
         # It was sound when simulated, and the state changed before it was mined.
         try:
             self.simulate(call)
@@ -317,10 +319,11 @@ class Sender:
         raise Reverted("", receipt.transaction)
 
     def _has_code(self, address: str) -> bool:
-        return not address or self._rpc.call("eth_getCode", address, "latest") not in (None, "0x")
+        return not address or bool(self._rpc.data("eth_getCode", address, "latest"))
 
     def _genesis_hash(self) -> str:
-        return str(self._rpc.call("eth_getBlockByNumber", "0x0", False)["hash"])
+        genesis = self._rpc.block(0)
+        return genesis.hash if genesis else ""
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -155,15 +156,26 @@ def test_killed_at_any_line_and_run_again_it_is_one_campaign(
     assert launched_early > 0, "some deaths were after the sending"
 
 
-def test_a_launch_sent_and_not_yet_mined_is_adopted(own_scene: Scene) -> None:
+def test_a_launch_sent_and_not_yet_mined_is_adopted(
+    own_scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # The first run was killed while it waited for its receipt; the second finds the nonce used.
     scene = own_scene
+    adopting = threading.Event()
+    adopt = launch_module._adopt
+
+    def noting(*arguments: Any) -> int:
+        adopting.set()
+        return adopt(*arguments)
+
+    monkeypatch.setattr(launch_module, "_adopt", noting)
     scene.world.anvil.set_automine(False)
     first = in_background(lambda: scene.launch(repeat=0))
     wait_for(scene.world.anvil.pending)
     second = in_background(lambda: scene.launch(repeat=0))
-    wait_for(lambda: (scene.world.anvil.mine() or True) and second.done())
-    assert first.result(20) == second.result(1)
+    assert adopting.wait(20)
+    scene.world.anvil.mine()
+    assert first.result(20) == second.result(20)
     assert scene.world.data_scientist.campaign_count() == 1
 
 
