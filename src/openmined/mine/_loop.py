@@ -24,10 +24,11 @@ from openmined.mine._folder import MineFolder, Secrets
 from openmined.mine._judge import Judge
 from openmined.mine._ledger import Submission
 from openmined.mine._progress import ProgressLog
+from openmined.mine._reporting import Reporter
 from openmined.mine._steps import Step
 from openmined.mine._withdraw import pay_out
 from openmined.mine._work import Worker
-from openmined.protocol import OpenMinedError, Phase, Reason
+from openmined.protocol import OpenMinedError, Phase, Reason, SonarRef
 
 if TYPE_CHECKING:
     from openmined.sonar import SonarContract
@@ -75,6 +76,8 @@ class MineLoop:
         self._judge = Judge(folder, self.settings, self.ledger, store, log, at_step)
         self._worker = self._make_worker()
         self._worker.tidy()
+        chain = SonarRef(chain_id=contract.chain_id, sonar=contract.address)
+        self._reporter = Reporter(folder, self.ledger, secrets.wallet, chain, log)
         self._fold()
 
     def close(self) -> None:
@@ -110,6 +113,7 @@ class MineLoop:
             self._doubt_at = time.monotonic() + min(_DOUBT_S, self.settings.loop.retry_s)
             self._find_lost()
         pay_out(self.ledger, self._contract, self._secrets.wallet.address, self._log)
+        self._reporter.report(self.settings)
         for view in list(self.views.values()):
             due = self._due.setdefault(view.campaign, _Due())
             if time.monotonic() >= due.at:

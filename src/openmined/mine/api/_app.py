@@ -44,6 +44,7 @@ _STATUS: tuple[tuple[type[OpenMinedError], int], ...] = (
 _ERRORS: dict[int | str, dict[str, Any]] = {
     code: {"model": ErrorAnswer, "description": text}
     for code, text in (
+        (400, "The body is no JSON."),
         (401, "Not logged in, or a wrong passphrase."),
         (403, "Asked under a foreign name, or by a foreign page."),
         (404, "There is nothing of that name."),
@@ -105,7 +106,8 @@ async def _senseless(_request: Request, error: Exception) -> JSONResponse:
 
 async def _plain(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    return _answer(error.status_code, "http", str(error.detail))
+    code = {400: "senseless", 404: "not-there", 405: "wrong-method"}.get(error.status_code, "http")
+    return _answer(error.status_code, code, str(error.detail))
 
 
 def _answer(status: int, code: str, message: str) -> JSONResponse:
