@@ -22,6 +22,7 @@ from openmined.capsule._bench import (
     version_weights,
 )
 from openmined.capsule._context import Array, Context
+from openmined.capsule._descent import choose_optimizer, score_gradients
 from openmined.capsule._envelopes import (
     EnvelopeMissing,
     Expected,
@@ -38,7 +39,6 @@ from openmined.capsule._scoring import (
     Standing,
     Update,
     Verdict,
-    score_gradients,
     score_local_steps,
 )
 from openmined.capsule._state import CampaignRow, Pending
@@ -46,7 +46,7 @@ from openmined.capsule._steps import Step
 from openmined.protocol import Reason, ReceiptEntry, ReceiptManifest
 from openmined.sonar import NO_MODEL, CampaignState, Score
 from openmined.storage import put_manifest
-from openmined.syft import RangeError, encrypt_model
+from openmined.syft import MLPClassifier, RangeError, encrypt_model
 
 _UNOPENED = (Reason.OVER_QUOTA, Reason.UNAVAILABLE, Reason.CLOSED)
 
@@ -254,7 +254,7 @@ def _open(
     expected = Expected(
         chain=ctx.chain,
         campaign=row.id,
-        kind=bench.manifest.update.kind,
+        kind=_kind(bench),
         epoch=facts["epoch"],
         epoch_of={int(version): epoch for version, epoch in facts["epochs"].items()},
     )
@@ -264,6 +264,12 @@ def _open(
     opened = [one for one in results if isinstance(one, OpenedGradient)]
     refused = [one for one in results if isinstance(one, RefusedGradient)]
     return opened, [*gathered.refused, *refused]
+
+
+def _kind(bench: Bench) -> str:
+    if isinstance(bench.spec, MLPClassifier):
+        return "mlp-gradient"
+    return bench.manifest.update.kind
 
 
 def _as_updates(
@@ -304,7 +310,7 @@ def _score(
         standing,
         updates,
         rules,
-        l2=bench.spec.l2,
+        choose_optimizer(bench.spec, bench.validation),
         seed=seed,
         sketch_key=key,
     )

@@ -6,14 +6,22 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
-from openmined.capsule._anderson import AndersonMemory
+import numpy as np
+
 from openmined.capsule._context import Array, Context, keys_file
 from openmined.capsule._duplicates import Fingerprint
 from openmined.capsule._errors import StateError
 from openmined.capsule._evaluation import ValidationSet
-from openmined.capsule._scoring import Standing
+from openmined.capsule._scoring import Memory, Standing
 from openmined.protocol import CampaignManifest, decode_manifest
-from openmined.syft import LearningSpec, SecretKeys, spec_from_manifest
+from openmined.syft import (
+    AdamState,
+    AndersonState,
+    LearningSpec,
+    MLPClassifier,
+    SecretKeys,
+    spec_from_manifest,
+)
 
 KEPT_VERSIONS = 64
 """Versions whose weights are kept: gradients on older ones are stale."""
@@ -29,7 +37,7 @@ class Bench:
     validation: ValidationSet
     keys: dict[int, SecretKeys] = field(default_factory=dict)
     weights: dict[int, Array] = field(default_factory=dict)
-    memory: tuple[int, AndersonMemory] | None = None
+    memory: tuple[int, Memory] | None = None
     known: list[Fingerprint] | None = None
 
 
@@ -55,10 +63,15 @@ def load_bench(ctx: Context, campaign: int) -> Bench:
     data = ctx.keyring.open(manifest_bytes, f"the manifest of campaign {campaign}")
     manifest = decode_manifest(data, CampaignManifest)
     arrays, facts = kept
+    spec = spec_from_manifest(manifest)
     validation = ValidationSet(
-        arrays["features"], arrays["targets"], manifest.metric, facts["sha256"]
+        arrays["features"],
+        arrays["targets"],
+        manifest.metric,
+        facts["sha256"],
+        spec if isinstance(spec, MLPClassifier) else None,
     )
-    return Bench(campaign, manifest, spec_from_manifest(manifest), validation)
+    return Bench(campaign, manifest, spec, validation)
 
 
 def campaign_keys(ctx: Context, bench: Bench, epoch: int) -> SecretKeys:
@@ -98,24 +111,34 @@ def standing_of(ctx: Context, bench: Bench, version: int, upto: int) -> Standing
         raise StateError(f"campaign {bench.campaign}: the weights of version {version} are gone")
     if bench.memory is None or bench.memory[0] != version:
         kept = ctx.recall(bench.campaign, "memory", version)
-        bench.memory = (version, unpack_memory(kept[0]) if kept else AndersonMemory())
+        bench.memory = (version, unpack_memory(kept[0]) if kept else None)
     if bench.known is None:
         bench.known = _load_fingerprints(ctx, bench.campaign, upto)
     return Standing(version, weights, bench.memory[1], tuple(bench.known))
 
 
-def pack_memory(memory: AndersonMemory) -> dict[str, Array]:
-    """Name the arrays of a memory."""
-    weights = {f"weights-{i}": array for i, array in enumerate(memory.weights)}
-    return weights | {f"residual-{i}": array for i, array in enumerate(memory.residuals)}
+def pack_memory(memory: Memory) -> dict[str, Array]:
+    """Name the arrays of an optimizer's memory."""
+    if isinstance(memory, AdamState):
+        steps = np.array([float(memory.steps)])
+        return {"adam-mean": memory.mean, "adam-square": memory.square, "adam-steps": steps}
+    if memory is None:
+        return {}
+    weights = {f"anderson-weights-{i}": array for i, array in enumerate(memory.weights)}
+    return weights | {f"anderson-gradients-{i}": a for i, a in enumerate(memory.gradients)}
 
 
-def unpack_memory(arrays: dict[str, Array]) -> AndersonMemory:
+def unpack_memory(arrays: dict[str, Array]) -> Memory:
     """Undo `pack_memory`; other arrays are ignored."""
-    count = sum(name.startswith("residual-") for name in arrays)
-    return AndersonMemory(
-        tuple(arrays[f"weights-{i}"] for i in range(count)),
-        tuple(arrays[f"residual-{i}"] for i in range(count)),
+    if "adam-mean" in arrays:
+        steps = int(arrays["adam-steps"][0])
+        return AdamState(arrays["adam-mean"], arrays["adam-square"], steps)
+    count = sum(name.startswith("anderson-gradients-") for name in arrays)
+    if not count:
+        return None
+    return AndersonState(
+        tuple(arrays[f"anderson-weights-{i}"] for i in range(count)),
+        tuple(arrays[f"anderson-gradients-{i}"] for i in range(count)),
     )
 
 

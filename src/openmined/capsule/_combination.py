@@ -28,8 +28,6 @@ STEPS = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 32
 """Tried by the line search, up to the number of members (and 2 at least)."""
 
 _FIT_STEPS = (0.5, 0.75, 1.0, 1.25)
-_DILUTION = 1.1
-_MIN_ALIGNMENT = 0.4
 _SAMPLES_CAP = 10.0
 """No mine weighs more than this many times the median: sample counts are only claimed."""
 
@@ -52,15 +50,12 @@ class BatchGame:
     """A batch as a cooperative game on outputs.
 
     Shapes: `base` (rows, outputs), `moves` (updates, rows, outputs), `samples` (updates,).
-    `fit` allows the least-squares blend, which plain gradients do not use: their optimizer needs
-    the same weighting in every round.
     """
 
     validation: ValidationSet
     base: Array
     moves: Array
     samples: Array
-    fit: bool = True
 
     @property
     def updates(self) -> int:
@@ -98,15 +93,8 @@ class BatchGame:
         chosen /= chosen.sum()
         reach = max(2.0, float(len(members)))
         best = self._search(chosen, [step for step in STEPS if step <= reach], best)
-        if self.fit:
-            fitted = self._fitted(list(members))
-            if fitted.any():
-                best = self._search(fitted, _FIT_STEPS, best)
-        return best
-
-    def value(self, members: frozenset[int]) -> float:
-        """Return the metric these members reach together: the worth of a coalition."""
-        return self.best_blend(sorted(members)).score
+        fitted = self._fitted(list(members))
+        return self._search(fitted, _FIT_STEPS, best) if fitted.any() else best
 
     def _search(self, direction: Array, steps: Sequence[float], best: Blend) -> Blend:
         """Try all steps along a direction at once; keep the best of them, or `best`.
@@ -154,14 +142,11 @@ def capped_weights(samples: Array) -> Array:
     return np.minimum(samples, _SAMPLES_CAP * float(np.median(samples)))
 
 
-def choose_members(game: BatchGame, tolerance: float) -> tuple[list[int], Blend]:
-    """Decide whose updates are combined, and how.
+def choose_blend(game: BatchGame, tolerance: float) -> Blend:
+    """Decide whose updates are combined, and how much of each.
 
-    Everybody, unless a subset grown greedily from the best single update reaches a metric higher
-    by more than `tolerance`: sets are not narrowed for a gain that chance explains.
-
-    Returns:
-        The members (indices in order) and their best blend.
+    Everybody's, unless a subset grown greedily from the best single update reaches a metric higher
+    by more than `tolerance`.
     """
     everybody = list(range(game.updates))
     whole = game.best_blend(everybody)
@@ -169,66 +154,27 @@ def choose_members(game: BatchGame, tolerance: float) -> tuple[list[int], Blend]
     order = sorted(everybody, key=lambda i: (-alone[i].score, alone[i].loss, i))
     members, best = [order[0]], alone[order[0]]
     for candidate in order[1:]:
-        grown = game.best_blend([*members, candidate])
+        grown = game.best_blend(sorted([*members, candidate]))
         if grown.better_than(best):
             members, best = sorted([*members, candidate]), grown
-    if best.score > whole.score + tolerance:
-        return members, best
-    return everybody, whole
+    return best if best.score > whole.score + tolerance else whole
 
 
-def drop_diluters(game: BatchGame, members: Sequence[int]) -> list[int]:
-    """Return the members without those who only dilute a plain gradient step.
-
-    One after the other, whoever's absence makes the step lower the loss by 10 % more is left out.
-    Noise, copies of nothing and poisoned labels weaken the mean; an honest gradient of another kind
-    of data does not, since its absence leaves those rows unlearned. Near the optimum of all, honest
-    gradients cancel, and leaving one out would move away from it: then nobody is left out.
-    """
-    left = list(members)
-    if _alignment(game, left) < _MIN_ALIGNMENT:
-        return left
-    while len(left) > 1:
-        now = _loss_drop(game, left)
-        without = {one: _loss_drop(game, [x for x in left if x != one]) for one in left}
-        worst = max(left, key=lambda one: without[one])
-        if without[worst] <= 0.0 or without[worst] < _DILUTION * now:
-            break
-        left.remove(worst)
-    return left
-
-
-def _alignment(game: BatchGame, members: Sequence[int]) -> float:
-    """Return |mean of the moves| / mean of |moves|: 1 when all agree, 0 when they cancel."""
-    weights = capped_weights(game.samples)[list(members)]
-    lengths = np.array([float(np.linalg.norm(game.moves[one])) for one in members])
-    whole = float(weights @ lengths) / float(weights.sum())
-    return float(np.linalg.norm(_mean_move(game, members))) / whole if whole > 0.0 else 0.0
-
-
-def _loss_drop(game: BatchGame, members: Sequence[int]) -> float:
-    outputs = game.base + _mean_move(game, members)
-    return game.standing.loss - game.validation.loss(outputs)
-
-
-def find_harmful(game: BatchGame, members: Sequence[int], threshold: float) -> set[int]:
+def find_harmful(game: BatchGame, threshold: float) -> set[int]:
     """Return the updates that only do harm.
 
     An update is harmful when every step along it, alone, costs more of the metric than
     `threshold`, and leaving it out of everybody's combination gains more than `threshold`.
     One mine's honest optimum may be bad for the whole; the smallest step along it hardly is.
     """
-    spoiled: set[int] = set()
-    everybody = [*members]
-    for update in everybody:
-        worst_case = max(_alone(game, update, step) for step in STEPS[:5])
-        if game.standing.score - worst_case <= threshold:
-            continue
-        others = [one for one in everybody if one != update]
-        plain = _by_samples(game, everybody)
-        if not others or _by_samples(game, others) - plain > threshold:
-            spoiled.add(update)
-    return spoiled
+    everybody = list(range(game.updates))
+    whole = _by_samples(game, everybody)
+    return {
+        one
+        for one in everybody
+        if max(_alone(game, one, step) for step in STEPS[:5]) < game.standing.score - threshold
+        and _by_samples(game, [i for i in everybody if i != one]) > whole + threshold
+    }
 
 
 def _alone(game: BatchGame, update: int, step: float) -> float:
@@ -236,10 +182,8 @@ def _alone(game: BatchGame, update: int, step: float) -> float:
 
 
 def _by_samples(game: BatchGame, members: Sequence[int]) -> float:
-    return game.validation.score(game.base + _mean_move(game, members))
-
-
-def _mean_move(game: BatchGame, members: Sequence[int]) -> Array:
-    weights = capped_weights(game.samples)[list(members)]
-    move: Array = np.tensordot(weights / weights.sum(), game.moves[list(members)], 1)
-    return move
+    if not members:
+        return np.inf
+    weights = capped_weights(game.samples[list(members)])
+    move = np.tensordot(weights / weights.sum(), game.moves[list(members)], 1)
+    return game.validation.score(game.base + move)

@@ -1,18 +1,20 @@
 """The metric on the validation set, from outputs (logits) rather than weights.
 
-Outputs of the linear family are linear in the weights: X (W + sum c_i D_i) = X W + sum c_i X D_i.
-So each update's outputs are computed once, and every coalition and every step size costs only a
-weighted sum of (rows, outputs) arrays.
+Outputs of the linear family are linear in the weights, X (W + sum c_i D_i) = X W + sum c_i X D_i,
+so each update's outputs are computed once, and every coalition and every step size costs only a
+weighted sum of (rows, outputs) arrays. Networks go their own way.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from openmined.syft import MLPClassifier, MLPEstimator
 
 Array = NDArray[np.float64]
 
@@ -26,6 +28,10 @@ class ValidationSet:
     metric: Literal["accuracy", "r2"]
     sha256: str
     """Digest of the set in the clear, hexadecimal; stands in every receipt."""
+    network: MLPClassifier | None = None
+    """What turns weights into outputs where that is not a matrix product."""
+    images: Array | None = None
+    """Outputs of each coordinate, (rows x outputs, coordinates); see `on_basis`."""
 
     @property
     def rows(self) -> int:
@@ -42,9 +48,30 @@ class ValidationSet:
         spread: Array = np.square(self.targets - self.targets.mean(axis=0)).sum(axis=0)
         return spread
 
+    @property
+    def linear(self) -> bool:
+        """Whether outputs are linear in the weights."""
+        return self.network is None
+
+    def on_basis(self, basis: Array, shape: tuple[int, ...]) -> ValidationSet:
+        """Return the same set for weights given by coordinates.
+
+        Args:
+            basis: (numbers, coordinates), a column per direction, each a raveled (inputs, outputs).
+            shape: of the weights, (inputs, outputs).
+        """
+        columns = basis.T.reshape(-1, *shape)
+        images = np.array([self.features @ column for column in columns])
+        return replace(self, images=images.reshape(len(images), -1).T)
+
     def outputs(self, weights: Array) -> Array:
         """Return the model's outputs, shape (rows, outputs)."""
-        return self.features @ weights
+        if self.images is not None:
+            return (self.images @ weights).reshape(self.targets.shape)
+        if self.network is None:
+            return self.features @ weights
+        estimator = MLPEstimator(self.network, weights)
+        return estimator.decision_function(self.features)
 
     def score(self, outputs: Array) -> float:
         """Return accuracy (rows whose largest output is their class) or R2, mean over targets."""

@@ -23,7 +23,6 @@ from openmined.sonar import CampaignState
 from openmined.storage import BlobTooLarge, SizeMismatch, get_ref
 from openmined.syft import (
     LearningSpec,
-    MLPClassifier,
     SecretKeys,
     SyftError,
     choose_parameters,
@@ -102,8 +101,6 @@ def _read_spec(ctx: Context, manifest: CampaignManifest) -> LearningSpec:
     accept = ctx.settings.accept
     try:
         spec = spec_from_manifest(manifest)
-        if isinstance(spec, MLPClassifier):
-            raise CampaignRefused("algorithm mlp-classifier is not offered by this Capsule")
         if spec.inputs > accept.max_features or spec.outputs > accept.max_outputs:
             raise CampaignRefused(
                 f"{spec.inputs} x {spec.outputs} weights are above this Capsule's "

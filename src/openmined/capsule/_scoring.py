@@ -1,13 +1,11 @@
 """Scoring a batch: a pure function from decrypted updates to verdicts, shares and new weights.
 
-What is published after a batch:
+Here: what all updates go through, and local steps. Plain gradients are in `_descent`.
 
-- local steps: a new version if the batch counts (its gain reaches the Ladder step), or if accuracy
-  is not lower and the loss on the validation set fell by 0.1 % or more. The second keeps a
-  campaign moving whose accuracy rises in stairs; what such a batch won is paid to the batch that
-  completes the step, because pay is counted from the best accuracy on chain.
-- plain gradients: always a new version, since the optimizer needs gradients at new points. The
-  best weights are kept aside and are what is delivered.
+After a batch of local steps a new version is published if the batch counts (its gain reaches the
+Ladder step), or if accuracy is not lower and the loss on the validation set fell by 0.1 % or more.
+The second keeps a campaign moving whose accuracy rises in stairs; what such a batch won is paid to
+the batch that completes the step, because pay is counted from the best accuracy on chain.
 
 Reported is the accuracy of the new version, or, without one, of the version that stands.
 """
@@ -15,32 +13,34 @@ Reported is the accuracy of the new version, or, without one, of the version tha
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from openmined.capsule._anderson import AndersonMemory
 from openmined.capsule._combination import (
     BatchGame,
     Blend,
-    capped_weights,
-    choose_members,
-    drop_diluters,
+    choose_blend,
     find_harmful,
 )
 from openmined.capsule._duplicates import Fingerprint, find_duplicates, sketch_update
 from openmined.capsule._evaluation import ValidationSet
 from openmined.capsule._shapley import attribute_gain, to_shares_ppm
 from openmined.protocol import PPM, Reason, accuracy_to_ppm
+from openmined.syft import AdamState, AndersonState
 
 Array = NDArray[np.float64]
+Memory = AndersonState | AdamState | None
+"""What an optimizer remembers between batches."""
+
 AttributionKind = Literal["none", "single", "shapley-exact", "shapley-sampled"]
 
 ABSURD_OUTPUT = 1e6
 """Outputs of an update on validation rows beyond this are absurd: targets are about 1."""
 
+STATING_HARM = "every step along it lowers the metric by more than chance explains"
 _LOSS_GAIN = 1e-3
 _CUTOFF = 5e-3
 """Of the whole gain: less than this left is not split further."""
@@ -102,7 +102,7 @@ class ScoredBatch:
     accuracy_ppm: int
     attribution: AttributionKind
     fingerprints: tuple[Fingerprint, ...] = ()
-    memory: AndersonMemory = field(default_factory=AndersonMemory)
+    memory: Memory = None
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class Standing:
 
     version: int
     weights: Array
-    memory: AndersonMemory = field(default_factory=AndersonMemory)
+    memory: Memory = None
     known: tuple[Fingerprint, ...] = ()
 
 
@@ -125,108 +125,34 @@ def score_local_steps(
     sketch_key: bytes,
 ) -> ScoredBatch:
     """Score updates that carry whole local training runs."""
-    usable, verdicts, prints = _screen(validation, standing, updates, sketch_key)
-    base = validation.outputs(standing.weights)
+    usable, verdicts, prints = screen_updates(validation, standing, updates, sketch_key)
+    if usable:
+        harmful = find_harmful(
+            _game(validation, standing, usable), harm_threshold(validation, rules)
+        )
+        spoilers = {usable[i].gradient for i in harmful}
+        verdicts |= {one: Verdict(0, Reason.HARMFUL, STATING_HARM) for one in sorted(spoilers)}
+        usable = [update for update in usable if update.gradient not in spoilers]
     if not usable:
-        return _nothing(validation, base, rules, verdicts, prints)
-    game = _game(validation, base, usable, fit=True)
-    blend = choose_members(game, tolerance=rules.release_step_ppm / PPM)[1]
-    verdicts |= _harm(game, usable, rules)
+        return nothing_gained(validation, standing, rules, verdicts, prints)
+    game = _game(validation, standing, usable)
+    blend = choose_blend(game, tolerance=rules.release_step_ppm / PPM)
     accuracy_ppm = rules.round(blend.score)
     counts = rules.counts(accuracy_ppm)
     loss_fell = blend.loss <= (1.0 - _LOSS_GAIN) * game.standing.loss
-    publish = counts or (blend.score >= game.standing.score and loss_fell)
-    if not publish:
-        return _nothing(validation, base, rules, verdicts, prints)
-    weights = standing.weights + np.tensordot(
-        blend.coefficients, np.array([u.direction for u in usable]), 1
-    )
+    if not (counts or (blend.score >= game.standing.score and loss_fell)):
+        return nothing_gained(validation, standing, rules, verdicts, prints)
+    directions = np.array([update.direction for update in usable])
+    weights = standing.weights + np.tensordot(blend.coefficients, directions, 1)
     attribution: AttributionKind = "none"
     if counts:
-        paid = [i for i, update in enumerate(usable) if not verdicts[update.gradient].reason]
-        attribution, shares = _attribute(game, paid, blend, seed)
-        verdicts |= {usable[i].gradient: Verdict(share) for i, share in shares.items()}
+        attribution, shares = _attribute(game, blend, seed)
+        verdicts |= {u.gradient: Verdict(share) for u, share in zip(usable, shares, strict=True)}
     return ScoredBatch(verdicts, weights, blend.score, accuracy_ppm, attribution, prints)
 
 
-def score_gradients(
-    validation: ValidationSet,
-    standing: Standing,
-    updates: Sequence[Update],
-    rules: Rules,
-    *,
-    l2: float,
-    seed: int,
-    sketch_key: bytes,
-) -> ScoredBatch:
-    """Score plain gradients: one step of Anderson-accelerated descent on their weighted mean."""
-    usable, verdicts, prints = _screen(validation, standing, updates, sketch_key)
-    base = validation.outputs(standing.weights)
-    rate = 1.0 / _largest_curvature(validation, l2)
-    if not usable:
-        nothing = _nothing(validation, base, rules, verdicts, prints)
-        return _with_memory(nothing, standing.memory)
-    game = _game(validation, base, usable, fit=False, scale=rate)
-    harm = _harm(game, usable, rules)
-    members = [i for i, update in enumerate(usable) if not harm[update.gradient].reason]
-    members = drop_diluters(game, members)
-    verdicts |= harm
-    if not members:
-        nothing = _nothing(validation, base, rules, verdicts, prints)
-        return _with_memory(nothing, standing.memory)
-    step = _descend(validation, standing, [usable[i] for i in members], rate)
-    accuracy = validation.score(validation.outputs(step.weights))
-    accuracy_ppm = rules.round(accuracy)
-    attribution: AttributionKind = "none"
-    if rules.counts(accuracy_ppm):
-        chosen = [usable[i] for i in members]
-        attribution, shares = _attribute_step(validation, standing, step, chosen, seed)
-        verdicts |= {u.gradient: Verdict(share) for u, share in zip(chosen, shares, strict=True)}
-    return ScoredBatch(
-        verdicts, step.weights, accuracy, accuracy_ppm, attribution, prints, step.grown
-    )
-
-
 @dataclass(frozen=True)
-class _Step:
-    """The point a descent step reached, the rate that reached it, and the memory it used."""
-
-    weights: Array
-    rate: float
-    used: AndersonMemory
-    grown: AndersonMemory
-
-
-def _descend(
-    validation: ValidationSet, standing: Standing, members: Sequence[Update], rate: float
-) -> _Step:
-    residual = _mean_direction(members)
-    # Gradients taken elsewhere than at the standing weights say nothing to the memory.
-    fresh = all(update.version == standing.version for update in members)
-    best: _Step | None = None
-    best_loss = np.inf
-    # A memory may have gone stale (other mines than before): the validation loss decides.
-    for memory in (standing.memory, AndersonMemory()) if fresh else (AndersonMemory(),):
-        found = memory.extrapolate(standing.weights, residual)
-        for factor in (0.25, 0.5, 1.0, 1.5, 1.9):
-            weights = found.start + factor * rate * found.direction
-            loss = validation.loss(validation.outputs(weights))
-            if loss < best_loss:
-                kept = standing.memory.remember(standing.weights, residual)
-                grown = kept if fresh else standing.memory
-                best, best_loss = _Step(weights, factor * rate, memory, grown), loss
-    assert best is not None
-    return best
-
-
-def _mean_direction(members: Sequence[Update]) -> Array:
-    weights = capped_weights(np.array([float(u.samples) for u in members]))
-    mean: Array = np.tensordot(weights / weights.sum(), np.array([u.direction for u in members]), 1)
-    return mean
-
-
-@dataclass(frozen=True)
-class _Worth:
+class Worth:
     """What a coalition is worth, from 0 (what stands) to 1 (the whole batch).
 
     Half by the metric, half by the loss, each as a share of what the batch gained of it: accuracy
@@ -247,56 +173,27 @@ class _Worth:
         return sum(parts) / len(parts) if parts else 0.0
 
 
-def _attribute_step(
-    validation: ValidationSet,
-    standing: Standing,
-    step: _Step,
-    members: Sequence[Update],
-    seed: int,
-) -> tuple[AttributionKind, tuple[int, ...]]:
-    """Split the gain of a descent step: a coalition takes the same step with its own mean."""
-
-    def measure(weights: Array) -> tuple[float, float]:
-        outputs = validation.outputs(weights)
-        return validation.score(outputs), validation.loss(outputs)
-
-    worth = _Worth(measure(standing.weights), measure(step.weights))
-
-    def value(coalition: frozenset[int]) -> float:
-        if not coalition:
-            return 0.0
-        residual = _mean_direction([members[i] for i in sorted(coalition)])
-        found = step.used.extrapolate(standing.weights, residual)
-        return worth.of(*measure(found.start + step.rate * found.direction))
-
-    found = attribute_gain(len(members), value, seed=seed, cutoff=_CUTOFF)
-    samples = capped_weights(np.array([float(u.samples) for u in members]))
-    return found.kind, to_shares_ppm(found.values, list(samples))
-
-
-def _attribute(
-    game: BatchGame, players: Sequence[int], blend: Blend, seed: int
-) -> tuple[AttributionKind, dict[int, int]]:
-    """Split the gain of a blend among everybody who is not rejected, also whom it left out.
+def _attribute(game: BatchGame, blend: Blend, seed: int) -> tuple[AttributionKind, tuple[int, ...]]:
+    """Split the gain of a blend among everybody, also whom it left out.
 
     A coalition is worth the best blend found for it, so that mines with alike data, of which the
     blend needed one, are paid alike.
     """
-    worth = _Worth((game.standing.score, game.standing.loss), (blend.score, blend.loss))
+    worth = Worth((game.standing.score, game.standing.loss), (blend.score, blend.loss))
 
     def value(coalition: frozenset[int]) -> float:
-        if len(coalition) == len(players):
+        if len(coalition) == game.updates:
             return worth.of(blend.score, blend.loss)
-        found = game.best_blend(sorted(players[i] for i in coalition))
+        found = game.best_blend(sorted(coalition))
         return worth.of(found.score, found.loss)
 
-    found = attribute_gain(len(players), value, seed=seed, cutoff=_CUTOFF)
-    fallback = [abs(float(blend.coefficients[i])) for i in players]
-    shares = to_shares_ppm(found.values, fallback if sum(fallback) > 0 else [1.0] * len(players))
-    return found.kind, dict(zip(players, shares, strict=True))
+    found = attribute_gain(game.updates, value, seed=seed, cutoff=_CUTOFF)
+    used = np.abs(blend.coefficients)
+    fallback = used if used.any() else np.ones(game.updates)
+    return found.kind, to_shares_ppm(found.values, fallback.tolist())
 
 
-def _screen(
+def screen_updates(
     validation: ValidationSet, standing: Standing, updates: Sequence[Update], sketch_key: bytes
 ) -> tuple[list[Update], dict[int, Verdict], tuple[Fingerprint, ...]]:
     """Sort out absurd updates and duplicates."""
@@ -324,70 +221,38 @@ def _screen(
 def _absurdity(validation: ValidationSet, update: Update) -> str:
     if not np.isfinite(update.direction).all():
         return "not finite"
+    if float(np.abs(update.direction).max(initial=0.0)) > ABSURD_OUTPUT:
+        return f"a weight of more than {ABSURD_OUTPUT:.0e}"
+    if not validation.linear:
+        return ""
     largest = float(np.abs(validation.outputs(update.direction)).max(initial=0.0))
     if largest > ABSURD_OUTPUT:
         return f"moves the outputs by more than {ABSURD_OUTPUT:.0e}"
     return ""
 
 
-def _game(
+def _game(validation: ValidationSet, standing: Standing, updates: Sequence[Update]) -> BatchGame:
+    base = validation.outputs(standing.weights)
+    moves = np.array([validation.outputs(update.direction) for update in updates])
+    return BatchGame(validation, base, moves, np.array([float(u.samples) for u in updates]))
+
+
+def harm_threshold(validation: ValidationSet, rules: Rules) -> float:
+    """Return what an update must cost of the metric to be harmful: more than step and chance."""
+    return max(rules.min_improvement_ppm / PPM, validation.resolution)
+
+
+def nothing_gained(
     validation: ValidationSet,
-    base: Array,
-    updates: Sequence[Update],
-    *,
-    fit: bool,
-    scale: float = 1.0,
-) -> BatchGame:
-    moves = np.array([scale * validation.outputs(u.direction) for u in updates])
-    return BatchGame(validation, base, moves, np.array([float(u.samples) for u in updates]), fit)
-
-
-def _harm(game: BatchGame, usable: Sequence[Update], rules: Rules) -> dict[int, Verdict]:
-    chance = 2.0 * float(np.sqrt(0.25 / game.validation.rows))
-    threshold = max(rules.min_improvement_ppm / PPM, chance)
-    harmful = find_harmful(game, range(game.updates), threshold)
-    note = "every step along it lowers the metric by more than chance explains"
-    return {
-        update.gradient: Verdict(0, Reason.HARMFUL, note) if i in harmful else Verdict()
-        for i, update in enumerate(usable)
-    }
-
-
-def _nothing(
-    validation: ValidationSet,
-    base: Array,
+    standing: Standing,
     rules: Rules,
     verdicts: Mapping[int, Verdict],
     prints: tuple[Fingerprint, ...],
 ) -> ScoredBatch:
-    # What stands may lie above the best on chain by less than the step; never report a gain here.
-    accuracy = validation.score(base)
+    """Return the outcome of a batch that publishes nothing and pays nothing."""
+    accuracy = validation.score(validation.outputs(standing.weights))
     accuracy_ppm = rules.round(accuracy)
+    # What stands may lie above the best on chain by less than the step; never report a gain here.
     if rules.counts(accuracy_ppm):
         accuracy_ppm = rules.best_ppm
     return ScoredBatch(dict(verdicts), None, accuracy, accuracy_ppm, "none", prints)
-
-
-def _with_memory(batch: ScoredBatch, memory: AndersonMemory) -> ScoredBatch:
-    return ScoredBatch(
-        batch.verdicts,
-        batch.weights,
-        batch.accuracy,
-        batch.accuracy_ppm,
-        batch.attribution,
-        batch.fingerprints,
-        memory,
-    )
-
-
-def _largest_curvature(validation: ValidationSet, l2: float) -> float:
-    """Return the largest eigenvalue of X'X / n + l2, by the power method on X."""
-    vector = np.ones(validation.features.shape[1])
-    value = 0.0
-    for _ in range(50):
-        image = validation.features.T @ (validation.features @ vector) / validation.rows
-        value = float(np.linalg.norm(image))
-        if value <= 0.0:
-            break
-        vector = image / value
-    return value + l2

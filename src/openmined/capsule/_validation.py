@@ -27,9 +27,11 @@ from openmined.protocol import CampaignManifest, OpenMinedError, SchemaField
 from openmined.syft import (
     LearningSpec,
     LimitError,
+    MLPClassifier,
     OutOfMemory,
     OutOfTime,
     encode_targets,
+    initial_weights,
     load_model,
     run_limited,
 )
@@ -55,7 +57,11 @@ def read_validation(
     if "refused" in facts:
         raise CampaignRefused(str(facts["refused"]))
     return ValidationSet(
-        arrays["features"], arrays["targets"], manifest.metric, str(facts["sha256"])
+        arrays["features"],
+        arrays["targets"],
+        manifest.metric,
+        str(facts["sha256"]),
+        spec if isinstance(spec, MLPClassifier) else None,
     )
 
 
@@ -117,9 +123,9 @@ def _read_weights(identity: Identity, spec: LearningSpec, sealed: bytes) -> byte
         weights, _ = load_model(identity.open(sealed))
     except OpenMinedError as error:
         return pack_arrays({}, {"refused": f"initial weights: {error}"})
-    if weights.shape != (spec.inputs, spec.outputs):
-        wanted = f"{spec.inputs} x {spec.outputs}"
-        return pack_arrays({}, {"refused": f"initial weights: not {wanted} numbers"})
+    wanted = initial_weights(spec).shape
+    if weights.shape != wanted:
+        return pack_arrays({}, {"refused": f"initial weights: {weights.shape}, not {wanted}"})
     return pack_arrays({"weights": weights}, {})
 
 

@@ -1,0 +1,332 @@
+"""Plain gradients: one step of an optimizer on their weighted mean, and who is paid for it.
+
+Linear models take Anderson-accelerated steps (memory 8), with a line search over the rate by the
+loss on the validation set; networks take Adam steps. Optimizers are Syft's. A new version is
+published after every batch, since the optimizer needs gradients at new points; the best weights are
+kept aside and are what is delivered.
+
+A coalition of a batch is worth what the same step reaches with its own mean gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+
+from openmined.capsule._combination import capped_weights
+from openmined.capsule._evaluation import Array, ValidationSet
+from openmined.capsule._scoring import (
+    STATING_HARM,
+    AttributionKind,
+    Memory,
+    Rules,
+    ScoredBatch,
+    Standing,
+    Update,
+    Verdict,
+    Worth,
+    harm_threshold,
+    nothing_gained,
+    screen_updates,
+)
+from openmined.capsule._shapley import attribute_gain, to_shares_ppm
+from openmined.protocol import Reason
+from openmined.syft import (
+    Adam,
+    AdamState,
+    Anderson,
+    AndersonState,
+    LearningSpec,
+    MLPClassifier,
+)
+
+_RATES = (0.25, 0.5, 1.0, 1.5, 1.9)
+_HARM_RATES = (0.1, 0.25, 0.5, 1.0)
+_DILUTION = 1.1
+_MIN_ALIGNMENT = 0.4
+_CUTOFF = 5e-3
+_MEMORY = 9
+"""Points: the present one and the eight before it."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where a step led, at which rate (in units of the optimizer's), and the memories around it."""
+
+    weights: Array
+    rate: float
+    used: Memory
+    grown: Memory
+
+
+class Optimizer(Protocol):
+    """What moves a campaign from gradient to gradient. `pull` is the mean negative gradient."""
+
+    def step(self, standing: Standing, pull: Array, *, fresh: bool) -> Step:
+        """Take the best step; `fresh` says that all gradients were taken at `standing`."""
+        ...
+
+    def repeat(self, standing: Standing, pull: Array, taken: Step, rate: float) -> Array:
+        """Return where the step taken would have led with another pull and `rate` times as far."""
+        ...
+
+
+@dataclass(frozen=True)
+class LinearDescent:
+    """Anderson acceleration, its rate searched on the validation set from 1 / lambda_max."""
+
+    validation: ValidationSet
+    curvature: float
+
+    def step(self, standing: Standing, pull: Array, *, fresh: bool) -> Step:
+        """Take the step whose loss on the validation set is least."""
+        remembered = standing.memory
+        known = remembered if isinstance(remembered, AndersonState) else AndersonState()
+        # A memory may have gone stale (other mines than before): the validation loss decides.
+        memories = (known, AndersonState()) if fresh and known.weights else (AndersonState(),)
+        best: Step | None = None
+        least = np.inf
+        for memory in memories:
+            for rate in _RATES:
+                weights = self._move(standing.weights, pull, memory, rate)
+                loss = self.validation.loss(self.validation.outputs(weights))
+                if best is None or loss < least:
+                    best, least = Step(weights, rate, memory, known), loss
+        assert best is not None
+        if not fresh:
+            return best
+        _, grown = self._optimizer(1.0).step(standing.weights, -pull, known)
+        return replace(best, grown=grown)
+
+    def repeat(self, standing: Standing, pull: Array, taken: Step, rate: float) -> Array:
+        """See `Optimizer`."""
+        used = taken.used if isinstance(taken.used, AndersonState) else AndersonState()
+        return self._move(standing.weights, pull, used, rate * taken.rate)
+
+    def _move(self, weights: Array, pull: Array, memory: AndersonState, rate: float) -> Array:
+        return self._optimizer(rate).step(weights, -pull, memory)[0]
+
+    def _optimizer(self, rate: float) -> Anderson:
+        return Anderson(rate=rate / self.curvature, memory=_MEMORY)
+
+
+@dataclass(frozen=True)
+class NetworkDescent:
+    """Adam at the campaign's rate."""
+
+    learning_rate: float
+
+    def step(self, standing: Standing, pull: Array, *, fresh: bool) -> Step:
+        """Take one step; Adam takes stale gradients as it takes noisy ones."""
+        del fresh
+        known = self._known(standing)
+        weights, grown = Adam(rate=self.learning_rate).step(standing.weights, -pull, known)
+        return Step(weights, 1.0, known, grown)
+
+    def repeat(self, standing: Standing, pull: Array, taken: Step, rate: float) -> Array:
+        """See `Optimizer`."""
+        del taken
+        optimizer = Adam(rate=rate * self.learning_rate)
+        return optimizer.step(standing.weights, -pull, self._known(standing))[0]
+
+    def _known(self, standing: Standing) -> AdamState:
+        if isinstance(standing.memory, AdamState):
+            return standing.memory
+        return Adam(rate=self.learning_rate).start(standing.weights)
+
+
+def choose_optimizer(spec: LearningSpec, validation: ValidationSet) -> Optimizer:
+    """Return the optimizer of a campaign."""
+    if isinstance(spec, MLPClassifier):
+        return NetworkDescent(spec.learning_rate)
+    return LinearDescent(validation, largest_curvature(validation, spec.l2))
+
+
+def score_gradients(
+    validation: ValidationSet,
+    standing: Standing,
+    updates: Sequence[Update],
+    rules: Rules,
+    optimizer: Optimizer,
+    *,
+    seed: int,
+    sketch_key: bytes,
+) -> ScoredBatch:
+    """Score plain gradients: a step on the mean of those that neither harm nor dilute it."""
+    usable, verdicts, prints = screen_updates(validation, standing, updates, sketch_key)
+    whole = _Batch(validation, standing, optimizer, usable)
+    batch = whole.reduced() if validation.linear and usable else whole
+    harmful = batch.find_harmful(harm_threshold(validation, rules)) if usable else set()
+    verdicts |= {
+        usable[i].gradient: Verdict(0, Reason.HARMFUL, STATING_HARM) for i in sorted(harmful)
+    }
+    members = [i for i in range(len(usable)) if i not in harmful]
+    if not members:
+        nothing = nothing_gained(validation, standing, rules, verdicts, prints)
+        return replace(nothing, memory=standing.memory)
+    members = batch.drop_diluters(members)
+    step = whole.step(members)
+    accuracy = validation.score(validation.outputs(step.weights))
+    accuracy_ppm = rules.round(accuracy)
+    attribution: AttributionKind = "none"
+    if rules.counts(accuracy_ppm):
+        attribution, shares = batch.attribute(members, seed)
+        verdicts |= {
+            usable[i].gradient: Verdict(share) for i, share in zip(members, shares, strict=True)
+        }
+    return ScoredBatch(
+        verdicts, step.weights, accuracy, accuracy_ppm, attribution, prints, step.grown
+    )
+
+
+@dataclass(frozen=True)
+class _Batch:
+    validation: ValidationSet
+    standing: Standing
+    optimizer: Optimizer
+    updates: Sequence[Update]
+
+    def reduced(self) -> _Batch:
+        """Return the same batch in coordinates of the few directions that it is about.
+
+        A linear campaign's steps stay in the span of the weights and gradients remembered and
+        submitted. In an orthonormal basis of it they have tens of numbers instead of thousands,
+        and all inner products, hence all steps, are the same.
+        """
+        memory = self.standing.memory
+        past = memory if isinstance(memory, AndersonState) else AndersonState()
+        vectors = [
+            *past.weights,
+            *past.gradients,
+            self.standing.weights,
+            *(update.direction for update in self.updates),
+        ]
+        basis, _ = np.linalg.qr(np.array([vector.ravel() for vector in vectors]).T)
+
+        def shrink(vector: Array) -> Array:
+            return np.asarray(basis.T @ vector.ravel())
+
+        validation = self.validation.on_basis(basis, self.standing.weights.shape)
+        standing = replace(
+            self.standing,
+            weights=shrink(self.standing.weights),
+            memory=AndersonState(
+                tuple(map(shrink, past.weights)), tuple(map(shrink, past.gradients))
+            ),
+        )
+        optimizer = self.optimizer
+        if isinstance(optimizer, LinearDescent):
+            optimizer = replace(optimizer, validation=validation)
+        updates = [replace(u, direction=shrink(u.direction)) for u in self.updates]
+        return _Batch(validation, standing, optimizer, updates)
+
+    def step(self, members: Sequence[int]) -> Step:
+        # Gradients taken elsewhere than at the standing weights say nothing to a memory.
+        version = self.standing.version
+        fresh = all(self.updates[i].version == version for i in members)
+        return self.optimizer.step(self.standing, self._pull(members), fresh=fresh)
+
+    def find_harmful(self, threshold: float) -> set[int]:
+        """Return the gradients that only do harm.
+
+        Every step along such a gradient alone costs more of the metric than `threshold`, and
+        without it the step of all others reaches more than that above theirs with it.
+        """
+        everybody = list(range(len(self.updates)))
+        before, _ = self._measure(self.standing.weights)
+        taken = self.step(everybody)
+        whole = self._repeat(everybody, taken)[0]
+        return {
+            one
+            for one in everybody
+            if max(self._repeat([one], taken, rate)[0] for rate in _HARM_RATES) < before - threshold
+            and self._without(everybody, one, taken) > whole + threshold
+        }
+
+    def _without(self, members: Sequence[int], one: int, taken: Step) -> float:
+        others = [i for i in members if i != one]
+        return self._repeat(others, taken)[0] if others else np.inf
+
+    def drop_diluters(self, members: Sequence[int]) -> list[int]:
+        """Return the members without those who only dilute the step.
+
+        One after the other, whoever's absence makes the step lower the loss by 10 % more is left
+        out. Noise, nothing at all and poisoned labels weaken the mean; an honest gradient of
+        another kind of data does not, since its absence leaves those rows unlearned. Near the
+        optimum of all, honest gradients cancel, and leaving one out would move away from it: then
+        nobody is left out.
+        """
+        left = list(members)
+        if len(left) < 2 or self._alignment(left) < _MIN_ALIGNMENT:
+            return left
+        taken = self.step(left)
+        while len(left) > 1:
+            now = self._loss_drop(left, taken)
+            without = {i: self._loss_drop([x for x in left if x != i], taken) for i in left}
+            worst = max(left, key=lambda i: without[i])
+            if without[worst] <= 0.0 or without[worst] < _DILUTION * now:
+                break
+            left.remove(worst)
+        return left
+
+    def attribute(
+        self, members: Sequence[int], seed: int
+    ) -> tuple[AttributionKind, tuple[int, ...]]:
+        """Split the gain of the members' step."""
+        step = self.step(members)
+        worth = Worth(self._measure(self.standing.weights), self._measure(step.weights))
+
+        def value(coalition: frozenset[int]) -> float:
+            if not coalition:
+                return 0.0
+            return worth.of(*self._repeat([members[i] for i in sorted(coalition)], step))
+
+        found = attribute_gain(len(members), value, seed=seed, cutoff=_CUTOFF)
+        return found.kind, to_shares_ppm(found.values, list(self._weights(members)))
+
+    def _loss_drop(self, members: Sequence[int], taken: Step) -> float:
+        return self._measure(self.standing.weights)[1] - self._repeat(members, taken)[1]
+
+    def _alignment(self, members: Sequence[int]) -> float:
+        """Return |mean of the pulls| / mean of |pulls|: 1 when all agree, 0 when they cancel."""
+        weights = self._weights(members)
+        lengths = np.array([float(np.linalg.norm(self.updates[i].direction)) for i in members])
+        whole = float(weights @ lengths) / float(weights.sum())
+        return float(np.linalg.norm(self._pull(members))) / whole if whole > 0.0 else 0.0
+
+    def _repeat(
+        self, members: Sequence[int], taken: Step, rate: float = 1.0
+    ) -> tuple[float, float]:
+        pull = self._pull(members)
+        return self._measure(self.optimizer.repeat(self.standing, pull, taken, rate))
+
+    def _measure(self, weights: Array) -> tuple[float, float]:
+        outputs = self.validation.outputs(weights)
+        return self.validation.score(outputs), self.validation.loss(outputs)
+
+    def _weights(self, members: Sequence[int]) -> Array:
+        return capped_weights(np.array([float(self.updates[i].samples) for i in members]))
+
+    def _pull(self, members: Sequence[int]) -> Array:
+        weights = self._weights(members)
+        directions = np.array([self.updates[i].direction for i in members])
+        return np.asarray(np.tensordot(weights / weights.sum(), directions, 1))
+
+
+def largest_curvature(validation: ValidationSet, l2: float) -> float:
+    """Return the largest eigenvalue of X'X / n + l2, by the power method on X.
+
+    It stands for that of the mines' data, which Capsule does not know.
+    """
+    vector = np.ones(validation.features.shape[1])
+    value = 0.0
+    for _ in range(50):
+        image = validation.features.T @ (validation.features @ vector) / validation.rows
+        value = float(np.linalg.norm(image))
+        if value <= 0.0:
+            break
+        vector = image / value
+    return value + l2
