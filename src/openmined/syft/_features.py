@@ -89,8 +89,10 @@ class FeatureMap:
         assert current is not None
         if len(current) == 0:
             raise DataError("the table has no rows: an update needs at least one")
-        shortened = _shorten(current, self._measure()[1])
-        return np.hstack([shortened, np.ones((len(shortened), 1))])
+        rows = np.empty((len(current), current.shape[1] + 1))
+        rows[:, :-1], rows[:, -1] = current, 1.0
+        _shorten(rows[:, :-1], self._measure()[1])
+        return rows
 
 
 def build_features(steps: Sequence[FeatureStep], schema: TableSchema) -> FeatureMap:
@@ -115,9 +117,12 @@ def array_features(columns: int, *steps: FeatureStep, name: str = "x") -> Featur
     return build_features((ColumnsStep(columns=(name,)), *steps), schema)
 
 
-def _shorten(rows: Floats, radius: float) -> Floats:
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return cast("Floats", rows * np.minimum(1.0, radius / np.maximum(lengths, 1e-300)))
+def _shorten(rows: Floats, radius: float) -> None:
+    """Bring rows that are too long to the radius, in place."""
+    lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+    long = lengths > radius
+    if long.any():
+        rows[long] *= (radius / lengths[long])[:, None]
 
 
 def _measure_step(
@@ -200,7 +205,7 @@ def _read_columns(step: ColumnsStep, schema: TableSchema, table: Table) -> Float
     heights = {len(part) for part in parts}
     if len(heights) != 1:
         raise DataError(f"columns {step.columns} have different lengths: {sorted(heights)}")
-    values = np.hstack(parts)
+    values = parts[0] if len(parts) == 1 else np.hstack(parts)
     if step.centre:
         values = values - np.asarray(step.centre)
     if step.scale:

@@ -30,18 +30,11 @@ from numpy.typing import NDArray
 
 from openmined.protocol import MLPPacking
 from openmined.syft._columns import require_finite
-from openmined.syft._errors import CiphertextError, DataError, RangeError
-from openmined.syft._keys import (
-    GALOIS_KEYS,
-    PUBLIC_KEY,
-    RELINEARIZATION_KEYS,
-    PublicKeys,
-    SecretKeys,
-)
-from openmined.syft._mlp import join_mlp
+from openmined.syft._errors import DataError, RangeError
+from openmined.syft._keys import PUBLIC_KEY, PublicKeys
+from openmined.syft._mlp_decode import MASK_SCALE, flood_deviation, row_length
 from openmined.syft._mlp_keys import LAST, MAX_SAMPLES, TOP, layout_of, load_mlp_model
-from openmined.syft._mlp_layout import MLPLayout
-from openmined.syft._noise import key_switch_variance
+from openmined.syft._mlp_machine import Machine
 from openmined.syft._protection import protect
 from openmined.syft._randomness import dither
 from openmined.syft._seal import (
@@ -49,99 +42,22 @@ from openmined.syft._seal import (
     check_key_id,
     frame,
     load,
-    make_context,
     make_level_context,
     parms_id_at,
     save,
-    unframe,
 )
 from openmined.syft._states import EncryptedGradient, EncryptedModel
+from openmined.syft._workers import run_forked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from openmined.protocol import CKKSParameters
 
 Floats = NDArray[np.float64]
 Slots = NDArray[np.complex128]
 
-_MASK_SCALE = 2.0**24
+_ROOM_BITS = 107.0  # of the 112 of the last two primes
 _DITHER_COEFFICIENTS = 1.5
-
-
-class _Machine:
-    """SEAL's operations at their levels, with the keys of each."""
-
-    def __init__(self, public: PublicKeys, layout: MLPLayout) -> None:
-        self.parameters = public.parameters
-        self.context = make_context(public.parameters)
-        self.encoder = seal.CKKSEncoder(self.context)
-        self.evaluator = seal.Evaluator(self.context)
-        self.layout = layout
-        self._public = public
-        self._evaluators = {
-            level: seal.Evaluator(make_level_context(public.parameters, level))
-            for level in range(LAST, TOP + 1)
-        }
-        moduli = self.context.first_context_data().parms().coeff_modulus()
-        self.primes = [float(modulus.value()) for modulus in moduli]
-
-    def rotate(self, item: Any, step: int) -> Any:
-        """Return the slots rotated by `step` (left), at whatever level `item` is."""
-        level = item.coeff_modulus_size()
-        turned = seal.Ciphertext()
-        keys = self._public.load(f"{GALOIS_KEYS}-{level}")
-        step %= self.layout.slots
-        element = pow(3, step, 4 * self.layout.slots)
-        self._evaluators[level].apply_galois(item, element, keys, turned)
-        return turned
-
-    def conjugate(self, item: Any) -> Any:
-        level = item.coeff_modulus_size()
-        turned = seal.Ciphertext()
-        keys = self._public.load(f"{GALOIS_KEYS}-{level}")
-        self._evaluators[level].apply_galois(item, 4 * self.layout.slots - 1, keys, turned)
-        return turned
-
-    def relinearize(self, item: Any) -> Any:
-        level = item.coeff_modulus_size()
-        keys = self._public.load(f"{RELINEARIZATION_KEYS}-{level}")
-        self._evaluators[level].relinearize_inplace(item, keys)
-        return item
-
-    def rescale(self, item: Any) -> Any:
-        scale = item.scale / self.primes[item.coeff_modulus_size() - 1]
-        self.evaluator.rescale_to_next_inplace(item)
-        item.scale = scale
-        return item
-
-    def lower(self, item: Any, level: int) -> Any:
-        """Return a copy at a lower level."""
-        lowered = seal.Ciphertext()
-        self.evaluator.mod_switch_to(item, parms_id_at(self.parameters, level), lowered)
-        return lowered
-
-    def add(self, total: Any, item: Any) -> Any:
-        if total is None:
-            return item
-        self.evaluator.add_inplace(total, item)
-        return total
-
-    def multiply(self, one: Any, other: Any) -> Any:
-        product = seal.Ciphertext()
-        self.evaluator.multiply(one, other, product)
-        return product
-
-    def times(self, item: Any, plain: Any) -> Any:
-        product = seal.Ciphertext()
-        self.evaluator.multiply_plain(item, plain, product)
-        return product
-
-    def encode(self, slots: Any, level: int, scale: float) -> Any:
-        plain = seal.Plaintext()
-        values = slots.tolist() if isinstance(slots, np.ndarray) else slots
-        self.encoder.encode(values, parms_id_at(self.parameters, level), scale, plain)
-        return plain
 
 
 @dataclass(eq=False)
@@ -166,7 +82,8 @@ def compute_mlp_update(
     Args:
         model: the encrypted weights.
         public: the keys they were encrypted under.
-        X: rows Z with their bias, (samples, inputs), each at most 2 sqrt(inputs) long.
+        X: rows Z with their bias, (samples, inputs), at most 2 sqrt(inputs) long as root
+            mean square, as a feature map leaves them; training goes best at about four.
         Y: targets, (samples, outputs), each at most 1 in magnitude.
         progress: called with (blocks of samples done, blocks in all).
         processes: forked processes that share the blocks.
@@ -182,7 +99,7 @@ def compute_mlp_update(
         raise DataError(f"a model packed as {model.packing.kind!r} is no MLP")
     layout = layout_of(model.packing, model.parameters)
     rows, targets = _check_batch(X, Y, model.packing)
-    machine = _Machine(public, layout)
+    machine = Machine(public, layout)
     W1, W2 = load_mlp_model(model)
     shifts = [_baby_shifts(machine, item) for item in W1]
     starts = range(0, len(rows), layout.block)
@@ -219,15 +136,18 @@ def _check_batch(X: Any, Y: Any, packing: MLPPacking) -> tuple[Floats, Floats]:
         raise DataError(f"{len(rows)} rows are above {MAX_SAMPLES}")
     require_finite(rows, "the rows")
     require_finite(targets, "the targets")
-    longest, limit = float(np.linalg.norm(rows, axis=1).max()), 2.0 * np.sqrt(packing.inputs) + 1.0
-    if longest > limit:
-        raise RangeError(f"a row is {longest:.4g} long, above {limit:.4g}: scale the features")
+    length = float(np.sqrt((rows**2).sum(axis=1).mean()))
+    limit = 4.0 * row_length(packing.inputs)
+    if length > limit:
+        raise RangeError(
+            f"rows are {length:.4g} long (root mean square), above {limit:.4g}: scale the features"
+        )
     if np.abs(targets).max() > 1.0:
         raise RangeError(f"a target of {np.abs(targets).max():.4g} is above 1 in magnitude")
     return rows, targets
 
 
-def _baby_shifts(machine: _Machine, item: Any) -> list[Any]:
+def _baby_shifts(machine: Machine, item: Any) -> list[Any]:
     shifts = [item]
     for _ in range(machine.layout.baby - 1):
         shifts.append(machine.rotate(shifts[-1], 1))
@@ -235,7 +155,7 @@ def _baby_shifts(machine: _Machine, item: Any) -> list[Any]:
 
 
 def _add_block(
-    machine: _Machine,
+    machine: Machine,
     shifts: list[list[Any]],
     W2: tuple[list[Any], list[Any]],
     rows: Floats,
@@ -257,7 +177,7 @@ def _add_block(
             sums.outputs[place] = machine.add(sums.outputs[place], product)
 
 
-def _encode_rows(machine: _Machine, rows: Floats) -> dict[tuple[int, int, int], Any]:
+def _encode_rows(machine: Machine, rows: Floats) -> dict[tuple[int, int, int], Any]:
     """Encode (Z_a - i Z_b) / 2 along the distances, by (giant step, baby step, group).
 
     As in the linear family the encoding is randomised, so that its error tells nothing of Z.
@@ -267,7 +187,7 @@ def _encode_rows(machine: _Machine, rows: Floats) -> dict[tuple[int, int, int], 
     padded = np.zeros((layout.block, 2 * layout.pairs))
     padded[layout.block - count :, : rows.shape[1]] = rows
     paired = (padded[:, 0::2] - 1j * padded[:, 1::2]) / 2.0
-    scale = machine.primes[TOP - 1]
+    scale = 2.0**machine.parameters.data_scale_bits
     spread = _DITHER_COEFFICIENTS * np.sqrt(layout.slots) / scale
     plains = {}
     for (group, distance), (slots, pairs) in layout.distances(count).items():
@@ -281,7 +201,7 @@ def _encode_rows(machine: _Machine, rows: Floats) -> dict[tuple[int, int, int], 
 
 
 def _forward_inputs(
-    machine: _Machine, shifts: list[list[Any]], diagonals: dict[tuple[int, int, int], Any]
+    machine: Machine, shifts: list[list[Any]], diagonals: dict[tuple[int, int, int], Any]
 ) -> Any:
     """Return U at six primes; lower the diagonals to the last level for the way back."""
     evaluator = machine.evaluator
@@ -297,18 +217,16 @@ def _forward_inputs(
     return machine.add(U, machine.conjugate(U))
 
 
-def _hidden(machine: _Machine, U: Any) -> list[Any]:
+def _hidden(machine: Machine, U: Any) -> list[Any]:
     """Return H = U^2 rotated by 0 ... B - 1 units, at five primes."""
-    H = seal.Ciphertext()
-    machine.evaluator.square(U, H)
-    turned = [machine.rescale(machine.relinearize(H))]
+    turned = [machine.rescale(machine.relinearize(machine.square(U)))]
     for _ in range(machine.layout.baby_classes - 1):
         turned.append(machine.rotate(turned[-1], machine.layout.block))
     return turned
 
 
 def _forward_outputs(
-    machine: _Machine, turned: list[Any], W2: list[Any], targets: Floats
+    machine: Machine, turned: list[Any], W2: list[Any], targets: Floats
 ) -> list[Any]:
     """Return conj(E) rotated by -a B units for each a, at four primes."""
     layout = machine.layout
@@ -334,7 +252,7 @@ def _forward_outputs(
     return [rotated[-a % giant] for a in range(giant)]
 
 
-def _backward_outputs(machine: _Machine, E: list[Any], W2: list[Any], U: Any) -> Any:
+def _backward_outputs(machine: Machine, E: list[Any], W2: list[Any], U: Any) -> Any:
     """Return D = 2 (E W2') U at the last level."""
     layout = machine.layout
     baby = layout.baby_classes
@@ -351,7 +269,7 @@ def _backward_outputs(machine: _Machine, E: list[Any], W2: list[Any], U: Any) ->
 
 
 def _backward_inputs(
-    machine: _Machine, D: Any, diagonals: dict[tuple[int, int, int], Any], sums: _Sums
+    machine: Machine, D: Any, diagonals: dict[tuple[int, int, int], Any], sums: _Sums
 ) -> None:
     """Add sum_j u_{j,i} * rot_{-j b}(D) to the sums, for each baby step i and group."""
     turned = D
@@ -365,14 +283,12 @@ def _backward_inputs(
 
 
 def _run_forked(
-    machine: _Machine,
+    machine: Machine,
     run: Callable[[Sequence[int], Callable[[], None]], _Sums],
     starts: Sequence[int],
     workers: int,
     tick: Callable[[], None],
 ) -> _Sums:
-    from openmined.syft._workers import run_forked
-
     def make(chosen: Sequence[int]) -> Callable[[Callable[[], None]], list[bytes]]:
         def work(report: Callable[[], None]) -> list[bytes]:
             sums = run(chosen, report)
@@ -399,7 +315,7 @@ def _run_forked(
 
 
 def _finish(
-    machine: _Machine, public: PublicKeys, packing: MLPPacking, sums: _Sums, samples: int
+    machine: Machine, public: PublicKeys, packing: MLPPacking, sums: _Sums, samples: int
 ) -> EncryptedGradient:
     layout = machine.layout
     parts = [_finish_inputs(machine, sums, group) for group in range(len(layout.groups))]
@@ -414,14 +330,14 @@ def _finish(
         factor = samples / 2.0 if index < len(layout.groups) else float(samples)
         deviation = flood_deviation(machine.parameters, packing, samples) * item.scale
         unused = np.where(mark, 0.0, 1.0 + 1.0j)
-        drown = 2.0 ** (110.0 - np.log2(item.scale) - 3.0)
-        protect(item, public_key, context, deviation, unused, drown, 1)
+        drown = 2.0 ** (_ROOM_BITS - np.log2(item.scale))
+        protect(item, public_key, context, deviation, unused, drown, LAST)
         item.scale *= factor
         blobs.append(frame(Kind.GRADIENT, public.key_id, save(item)))
     return EncryptedGradient(packing, machine.parameters, public.key_id, tuple(blobs))
 
 
-def _finish_inputs(machine: _Machine, sums: _Sums, group: int) -> Any:
+def _finish_inputs(machine: Machine, sums: _Sums, group: int) -> Any:
     """Return Z'D of a group: Horner's rule over baby steps, then the repeats added."""
     layout = machine.layout
     total = None
@@ -438,7 +354,7 @@ def _finish_inputs(machine: _Machine, sums: _Sums, group: int) -> Any:
     return total
 
 
-def _fold(machine: _Machine, items: list[Any]) -> tuple[list[Any], list[NDArray[np.bool_]]]:
+def _fold(machine: Machine, items: list[Any]) -> tuple[list[Any], list[NDArray[np.bool_]]]:
     """Add over the samples of each block, up to four ciphertexts packed into one.
 
     Two are folded to opposite halves of the block and joined by one mask, B + mask (A - B), whose
@@ -459,8 +375,8 @@ def _fold(machine: _Machine, items: list[Any]) -> tuple[list[Any], list[NDArray[
     starts = [0] if width == layout.block else [0, width]
     if len(items) > 1 and width > 1:
         width //= 2
-        low = machine.encode((position % (2 * width) < width).astype(float), LAST, _MASK_SCALE)
-        high = machine.encode((position % (2 * width) >= width).astype(float), LAST, _MASK_SCALE)
+        low = machine.encode((position % (2 * width) < width).astype(float), LAST, MASK_SCALE)
+        high = machine.encode((position % (2 * width) >= width).astype(float), LAST, MASK_SCALE)
         items = [
             machine.add(
                 machine.times(machine.add(machine.rotate(one, width), one), low),
@@ -470,7 +386,7 @@ def _fold(machine: _Machine, items: list[Any]) -> tuple[list[Any], list[NDArray[
         ]
         starts = sorted([*starts, *[start + width for start in starts]])
     else:
-        one = machine.encode(1.0, LAST, _MASK_SCALE)
+        one = machine.encode(1.0, LAST, MASK_SCALE)
         items = [machine.times(item, one) for item in items]
     while width > 1:
         width //= 2
@@ -479,122 +395,8 @@ def _fold(machine: _Machine, items: list[Any]) -> tuple[list[Any], list[NDArray[
     return items, [mark] * len(items)
 
 
-def _join_exact(machine: _Machine, one: Any, other: Any, width: int, mask: Any) -> Any:
+def _join_exact(machine: Machine, one: Any, other: Any, width: int, mask: Any) -> Any:
     one = machine.add(machine.rotate(one, width), one)
     other = machine.add(machine.rotate(other, -width), other)
     machine.evaluator.sub_inplace(one, other)
     return machine.add(machine.rescale(machine.times(one, mask)), machine.lower(other, LAST))
-
-
-def flood_deviation(parameters: CKKSParameters, packing: MLPPacking, samples: int) -> float:
-    """Return the standard deviation of the hiding noise, as a value of the summed gradient.
-
-    Public, from shapes alone. One key switch or fresh encryption errs by eps = sqrt(N v) / 2^60 in
-    a slot (see `_noise`). For a working range of rows of length r = sqrt(inputs), units U, errors E
-    and columns of W2 of root mean square, or length, one, and b baby steps, the error grows to
-
-        e_U = r sqrt(2 b) eps                     e_H = 2 e_U
-        e_E = e_H + sqrt(hidden) eps              e_D = 2 e_U + 2 (e_E + eps)
-
-    per entry, and to r sqrt(hidden) e_D n for the length of dW1 summed over n samples (that of dW2
-    is shorter). What lies beyond that range is hidden in proportion less: units twice as large on
-    average cost about two bits of the thirty. sigma = 2^(s/2) times that length is the noise of
-    Li, Micciancio, Schultz and Sorrell (CRYPTO 2022) for s = 30 bits.
-    """
-    layout = layout_of(packing, parameters)
-    degree = parameters.poly_modulus_degree
-    *data, special = parameters.coeff_modulus_bits
-    variance = key_switch_variance(degree, tuple(data), special)
-    eps = float(np.sqrt(degree * variance)) / 2.0**parameters.weight_scale_bits
-    length = np.sqrt(packing.inputs)
-    e_u = length * np.sqrt(2.0 * layout.baby) * eps
-    e_e = 2.0 * e_u + np.sqrt(packing.hidden) * eps
-    e_d = 2.0 * e_u + 2.0 * (e_e + eps)
-    total = length * np.sqrt(packing.hidden) * e_d * samples
-    return float(2.0**parameters.flood_bits * total)
-
-
-def mlp_noise(parameters: CKKSParameters, packing: MLPPacking) -> float:
-    """Return the part of a mean gradient's noise that a mine cannot know; see `_release`."""
-    return flood_deviation(parameters, packing, 1) / 2.0**parameters.flood_bits
-
-
-def load_mlp_gradient(gradient: EncryptedGradient) -> list[Any]:
-    """Load and check the ciphertexts of a gradient.
-
-    Raises:
-        CiphertextError: if their number, level or scale is not what the packing says.
-    """
-    assert isinstance(gradient.packing, MLPPacking)
-    layout = layout_of(gradient.packing, gradient.parameters)
-    groups = len(layout.groups)
-    joined = min(4, layout.padded_classes, layout.block)
-    wanted = groups + layout.padded_classes // joined
-    if len(gradient.blobs) != wanted:
-        raise CiphertextError(
-            f"{len(gradient.blobs)} ciphertexts in a gradient, {wanted} are wanted"
-        )
-    context = make_context(gradient.parameters)
-    items = []
-    for blob in gradient.blobs:
-        _, payload = unframe(blob, Kind.GRADIENT, "encrypted gradient")
-        item = load(seal.Ciphertext(), context, payload, "encrypted gradient")
-        if item.parms_id() != context.last_parms_id() or item.size() != 2:
-            raise CiphertextError("encrypted gradient: a ciphertext is not at the last level")
-        items.append(item)
-    _check_scales(gradient, items, groups)
-    return items
-
-
-def _check_scales(gradient: EncryptedGradient, items: list[Any], groups: int) -> None:
-    inputs, outputs = _base_scales(gradient.parameters)
-    samples = items[-1].scale / outputs
-    if not (0.5 < samples <= MAX_SAMPLES and abs(samples - round(samples)) < 1e-6 * samples):
-        raise CiphertextError(f"encrypted gradient: scale {items[-1].scale:g} fits no sample count")
-    for index, item in enumerate(items):
-        wanted = inputs * samples / 2.0 if index < groups else outputs * samples
-        if not np.isclose(item.scale, wanted, rtol=1e-9, atol=0.0):
-            raise CiphertextError(f"encrypted gradient: scale {item.scale:g} is not {wanted:g}")
-
-
-def _base_scales(parameters: CKKSParameters) -> tuple[float, float]:
-    """Return the scales of the sums, after the last rescale, that dW1 and dW2 arrive with."""
-    moduli = make_context(parameters).first_context_data().parms().coeff_modulus()
-    q = [float(modulus.value()) for modulus in moduli]
-    delta = 2.0**parameters.weight_scale_bits
-    hidden = delta * delta / q[5]
-    outputs = hidden * delta / q[4]
-    D = outputs * delta / q[3] * delta / q[2]
-    return D * q[6] / q[1], hidden * outputs / q[3] * _MASK_SCALE / q[1]
-
-
-def decrypt_mlp(gradient: EncryptedGradient, keys: SecretKeys) -> Floats:
-    """Decrypt a mean gradient, laid out like the weights; see `decrypt_update`."""
-    from openmined.syft._updates import check_plausible, decrypt_slots
-
-    packing = gradient.packing
-    assert isinstance(packing, MLPPacking)
-    layout = layout_of(packing, gradient.parameters)
-    slots = [decrypt_slots(item, keys) for item in load_mlp_gradient(gradient)]
-    groups = len(layout.groups)
-    W1 = layout.gather_inputs(slots[:groups])
-    W2 = _gather_outputs(layout, slots[groups:])
-    weights = join_mlp(W1, W2)
-    check_plausible(weights, 2.0**16)
-    return weights
-
-
-def _gather_outputs(layout: MLPLayout, vectors: list[Slots]) -> Floats:
-    """Read dW2 from the folded ciphertexts: see `_fold` for the order inside a block."""
-    joined = layout.padded_classes // len(vectors)
-    places = {1: [0], 2: [0, 1], 4: [0, 2, 1, 3]}[joined]
-    paired = np.zeros((layout.units, layout.padded_classes), dtype=np.complex128)
-    for number, vector in enumerate(vectors):
-        blocks = vector.reshape(layout.units, layout.block)
-        for offset, place in enumerate(places):
-            a, b = divmod(number * joined + offset, layout.baby_classes)
-            units, classes = layout.output_index(a, b)
-            paired[units, classes] = blocks[:, place * layout.block // joined].conj()
-    real = np.empty((layout.units, 2 * layout.padded_classes))
-    real[:, 0::2], real[:, 1::2] = paired.real, paired.imag
-    return real[: layout.packing.hidden, : layout.packing.outputs]

@@ -1,9 +1,15 @@
 """Keys and ciphertexts of an encrypted two-layer network.
 
-The chain of primes is 60, 52, 60, 60, 60, 60, 24 bits and a special one of 60: 436 of the 438 bits
-that ring degree 16,384 allows at 128-bit security. Every rotation and relinearization happens at a
-known level, and its key is made in the context of that level with the secret key's residues there:
-a key for l primes has l (l + 1) polynomials, so that late levels cost little.
+The chain of primes is 57, 55, 57, 57, 57, 57, 38 bits and a special one of 60: all of the 438 bits
+that ring degree 16,384 allows at 128-bit security. Primes three bits below the special one make key
+switching as precise as dividing is. W1 is encrypted at a larger scale, 2^71, so that its many
+rotations leave almost no error: the first rescale, by 38 bits, undoes that. A gradient is sent on
+the last two primes: dividing by one more would round, the rounding depends on the secret key, and
+the noise that must hide it when a model is released would drown the model (see `_release`).
+
+Every rotation and relinearization happens at a known level, and its key is made in the context of
+that level with the secret key's residues there: a key for l primes has l (l + 1) polynomials, so
+that late levels cost little.
 """
 
 from __future__ import annotations
@@ -44,7 +50,7 @@ if TYPE_CHECKING:
 
     from openmined.syft._specs import MLPClassifier
 
-PRIME_BITS = (60, 52, 60, 60, 60, 60, 24, 60)
+PRIME_BITS = (57, 55, 57, 57, 57, 57, 38, 60)
 DEGREE = 16_384
 TOP = 7
 OUTPUT_LEVEL = 5  # W2 is multiplied when five primes are left
@@ -65,7 +71,7 @@ def choose_mlp_parameters(spec: MLPClassifier) -> CKKSParameters:
     return CKKSParameters(
         poly_modulus_degree=DEGREE,
         coeff_modulus_bits=PRIME_BITS,
-        weight_scale_bits=60,
+        weight_scale_bits=57,
         data_scale_bits=24,
         flood_bits=15,
     )
@@ -163,15 +169,22 @@ def encrypt_mlp(weights: NDArray[np.float64], keys: SecretKeys) -> EncryptedMode
         raise RangeError(f"a weight of {largest:.4g} is above {WEIGHT_BOUND:g}: lower the step")
     layout = layout_of(packing, keys.parameters)
     W1, W2 = split_mlp(weights, packing.inputs)
-    blobs = [_encrypt(slots, TOP, keys) for slots in layout.spread_inputs(W1)]
-    blobs += [_encrypt(slots, OUTPUT_LEVEL, keys) for slots in layout.spread_outputs(W2)]
+    first, second = weight_scales(keys.parameters)
+    blobs = [_encrypt(slots, TOP, first, keys) for slots in layout.spread_inputs(W1)]
+    blobs += [_encrypt(slots, OUTPUT_LEVEL, second, keys) for slots in layout.spread_outputs(W2)]
     return EncryptedModel(packing, keys.parameters, keys.key_id, tuple(blobs))
 
 
-def _encrypt(slots: NDArray[np.complex128], primes: int, keys: SecretKeys) -> bytes:
+def weight_scales(parameters: CKKSParameters) -> tuple[float, float]:
+    """Return the scales of W1 and of W2."""
+    second = parameters.weight_scale_bits
+    first = second + parameters.coeff_modulus_bits[TOP - 1] - parameters.data_scale_bits
+    return 2.0**first, 2.0**second
+
+
+def _encrypt(slots: NDArray[np.complex128], primes: int, scale: float, keys: SecretKeys) -> bytes:
     context = make_context(keys.parameters)
     plain = seal.Plaintext()
-    scale = 2.0**keys.parameters.weight_scale_bits
     level = parms_id_at(keys.parameters, primes)
     seal.CKKSEncoder(context).encode(slots.tolist(), level, scale, plain)
     encryptor = seal.Encryptor(context, keys.secret_key)
@@ -190,11 +203,11 @@ def load_mlp_model(model: EncryptedModel) -> tuple[list[Any], list[Any]]:
     wanted = inputs + layout.padded_classes
     if len(model.blobs) != wanted:
         raise CiphertextError(f"{len(model.blobs)} ciphertexts in a model, {wanted} are wanted")
-    scale = 2.0**model.parameters.weight_scale_bits
+    scales = weight_scales(model.parameters)
 
-    def read(blob: bytes, primes: int) -> Any:
+    def read(blob: bytes, primes: int, scale: float) -> Any:
         level = parms_id_at(model.parameters, primes)
         return load_ciphertext(blob, Kind.MODEL, model.parameters, level, scale, "encrypted model")
 
-    first = [read(blob, TOP) for blob in model.blobs[:inputs]]
-    return first, [read(blob, OUTPUT_LEVEL) for blob in model.blobs[inputs:]]
+    first = [read(blob, TOP, scales[0]) for blob in model.blobs[:inputs]]
+    return first, [read(blob, OUTPUT_LEVEL, scales[1]) for blob in model.blobs[inputs:]]

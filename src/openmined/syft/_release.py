@@ -78,7 +78,7 @@ def release_deviation(
 
 def _unknown_noise(parameters: CKKSParameters, packing: InterleavedPacking | MLPPacking) -> float:
     if not isinstance(packing, InterleavedPacking):
-        from openmined.syft._mlp_gradient import mlp_noise
+        from openmined.syft._mlp_decode import mlp_noise
 
         return mlp_noise(parameters, packing)
     # The product's noise, divided by the dropped primes, and the rounding of dividing.

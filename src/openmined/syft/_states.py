@@ -104,7 +104,7 @@ class EncryptedGradient(_Encrypted):
     ) -> EncryptedGradient:
         """Read and check an update from untrusted bytes; see `EncryptedModel.from_blobs`."""
         if isinstance(packing, MLPPacking):
-            from openmined.syft._mlp_gradient import load_mlp_gradient
+            from openmined.syft._mlp_decode import load_mlp_gradient
 
             key_id = _common_key_id(blobs, Kind.GRADIENT, "encrypted gradient")
             gradient = cls(packing, parameters, key_id, tuple(blobs))

@@ -281,7 +281,7 @@ def decrypt_update(gradient: EncryptedGradient, keys: SecretKeys) -> Floats:
     if gradient.packing != keys.packing or gradient.parameters != keys.parameters:
         raise KeyMismatch("gradient and keys have different packing or parameters")
     if not isinstance(gradient.packing, InterleavedPacking):
-        from openmined.syft._mlp_gradient import decrypt_mlp
+        from openmined.syft._mlp_decode import decrypt_mlp
 
         return decrypt_mlp(gradient, keys)
     slots = [decrypt_slots(item, keys) for item in gradient.ciphertexts]

@@ -25,7 +25,7 @@ from openmined.syft import (
 )
 from openmined.syft._seal import FRAME_BYTES
 
-FEW = 12
+FEW = 5
 
 
 @pytest.fixture(scope="module")

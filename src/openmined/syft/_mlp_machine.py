@@ -1,0 +1,102 @@
+"""SEAL's operations for a network, each at the level of its ciphertext and with the keys of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tenseal.sealapi as seal
+
+from openmined.syft._keys import GALOIS_KEYS, RELINEARIZATION_KEYS, PublicKeys, galois_element
+from openmined.syft._mlp_keys import LAST, TOP
+from openmined.syft._seal import make_context, make_level_context, parms_id_at
+
+if TYPE_CHECKING:
+    from openmined.syft._mlp_layout import MLPLayout
+
+
+class Machine:
+    """SEAL's operations at their levels, with the keys of each."""
+
+    def __init__(self, public: PublicKeys, layout: MLPLayout) -> None:
+        self.parameters = public.parameters
+        self.context = make_context(public.parameters)
+        self.encoder = seal.CKKSEncoder(self.context)
+        self.evaluator = seal.Evaluator(self.context)
+        self.layout = layout
+        self._public = public
+        self._evaluators = {
+            level: seal.Evaluator(make_level_context(public.parameters, level))
+            for level in range(LAST, TOP + 1)
+        }
+        moduli = self.context.first_context_data().parms().coeff_modulus()
+        self.primes = [float(modulus.value()) for modulus in moduli]
+
+    def rotate(self, item: Any, step: int) -> Any:
+        """Return the slots rotated by `step` (left), at whatever level `item` is."""
+        level = item.coeff_modulus_size()
+        turned = seal.Ciphertext()
+        keys = self._public.load(f"{GALOIS_KEYS}-{level}")
+        element = galois_element(2 * self.layout.slots, step % self.layout.slots)
+        self._evaluators[level].apply_galois(item, element, keys, turned)
+        return turned
+
+    def conjugate(self, item: Any) -> Any:
+        """Return the slots conjugated."""
+        level = item.coeff_modulus_size()
+        turned = seal.Ciphertext()
+        keys = self._public.load(f"{GALOIS_KEYS}-{level}")
+        self._evaluators[level].apply_galois(item, 4 * self.layout.slots - 1, keys, turned)
+        return turned
+
+    def relinearize(self, item: Any) -> Any:
+        """Bring a product back to two polynomials, in place; return it."""
+        level = item.coeff_modulus_size()
+        keys = self._public.load(f"{RELINEARIZATION_KEYS}-{level}")
+        self._evaluators[level].relinearize_inplace(item, keys)
+        return item
+
+    def rescale(self, item: Any) -> Any:
+        """Divide by the last prime, in place; return it. The scale is tracked exactly."""
+        scale = item.scale / self.primes[item.coeff_modulus_size() - 1]
+        self.evaluator.rescale_to_next_inplace(item)
+        item.scale = scale
+        return item
+
+    def lower(self, item: Any, level: int) -> Any:
+        """Return a copy at a lower level."""
+        lowered = seal.Ciphertext()
+        self.evaluator.mod_switch_to(item, parms_id_at(self.parameters, level), lowered)
+        return lowered
+
+    def add(self, total: Any, item: Any) -> Any:
+        """Add to `total` in place (nothing yet: None); return it."""
+        if total is None:
+            return item
+        self.evaluator.add_inplace(total, item)
+        return total
+
+    def multiply(self, one: Any, other: Any) -> Any:
+        """Return the product of two ciphertexts, of three polynomials."""
+        product = seal.Ciphertext()
+        self.evaluator.multiply(one, other, product)
+        return product
+
+    def square(self, item: Any) -> Any:
+        """Return the square, of three polynomials."""
+        product = seal.Ciphertext()
+        self.evaluator.square(item, product)
+        return product
+
+    def times(self, item: Any, plain: Any) -> Any:
+        """Return the product with a plaintext."""
+        product = seal.Ciphertext()
+        self.evaluator.multiply_plain(item, plain, product)
+        return product
+
+    def encode(self, slots: Any, level: int, scale: float) -> Any:
+        """Encode slots, or one number for all of them, at a level and a scale."""
+        plain = seal.Plaintext()
+        values = slots.tolist() if isinstance(slots, np.ndarray) else slots
+        self.encoder.encode(values, parms_id_at(self.parameters, level), scale, plain)
+        return plain
