@@ -20,9 +20,9 @@ from openmined.stats._rpc import Rpc
 from openmined.stats._store import BlockRef
 
 MAX_RANGE = 100_000
-_FIRST_RANGE = 2_000
-_MANY_LOGS = 8_000
-_FEW_LOGS = 2_000
+_FIRST_RANGE = 100
+_AIM_LOGS = 4_000
+"""So many logs at a time keep the memory small, and the database busy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,10 +207,11 @@ class Chain:
         return bool(answer)
 
     def _adapt(self, width: int, logs: int) -> None:
-        if logs > _MANY_LOGS:
-            self.range = max(1, width // 2)
-        elif logs < _FEW_LOGS and width >= self.range:
-            self.range = min(MAX_RANGE, self.range * 2)
+        fitting = MAX_RANGE if logs == 0 else max(1, width * _AIM_LOGS // logs)
+        if fitting < self.range:
+            self.range = fitting
+        elif width >= self.range:
+            self.range = min(fitting, self.range * 2, MAX_RANGE)
 
 
 def _assemble(

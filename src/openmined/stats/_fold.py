@@ -7,7 +7,7 @@ as the contract adds it: an event that does not fit means that the node left out
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from openmined.protocol import GradientStatus, Phase
@@ -34,22 +34,32 @@ def fold(event: Event, rows: Rows) -> None:
     _FOLDS[event.name](_Step(event, rows))
 
 
-def prefetch(events: Iterable[Event], rows: Rows) -> None:
+def prefetch(events: Sequence[Event], rows: Rows) -> None:
     """Load most rows that these events will touch, in a few queries."""
-    wanted: dict[str, set[Key]] = {
-        name: set() for name in ("campaigns", "gradients", "participations", "mines")
-    }
+    wanted: dict[str, set[Key]] = {name: set() for name in _PREFETCHED}
+    rows.prefetch("campaigns", {(e.campaign,) for e in events if e.campaign is not None})
     for event in events:
         campaign, gradient = event.campaign, event.arguments.get("gradient")
-        if campaign is None:
+        if campaign is None or not isinstance(gradient, int) or event.account is None:
             continue
-        wanted["campaigns"].add((campaign,))
-        if isinstance(gradient, int) and event.account is not None:
+        wanted["participations"].add((campaign, event.account))
+        wanted["mines"].add((event.account,))
+        terms = rows.get("campaigns", (campaign,))
+        if terms is not None:
+            wanted["purses"].add((event.account, terms["token"]))
+        if event.name == "GradientSubmitted":
+            for width_s in (DAY_S, WEEK_S):
+                start = bucket_start(width_s, event.timestamp)
+                wanted["bucket_mines"].add((width_s, start, event.account))
+        else:
             wanted["gradients"].add((campaign, gradient))
-            wanted["participations"].add((campaign, event.account))
-            wanted["mines"].add((event.account,))
+        if event.name == "GradientScored":
+            wanted["batches"].add((campaign, int(event.arguments["batch"])))
     for table, keys in wanted.items():
         rows.prefetch(table, keys)
+
+
+_PREFETCHED = ("gradients", "batches", "participations", "mines", "purses", "bucket_mines")
 
 
 def bucket_start(width_s: int, timestamp: int) -> int:

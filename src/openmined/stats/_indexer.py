@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -78,7 +78,7 @@ class Indexer:
         chain: Chain,
         *,
         confirmations: int = 0,
-        undo_blocks: int = 1024,
+        undo_blocks: int = 128,
         from_block: int | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -335,7 +335,7 @@ class Indexer:
                 stop.wait(poll_s)
 
 
-def fold_all(events: tuple[Event, ...] | list[Event], rows: Rows, *, undo_above: int) -> None:
+def fold_all(events: Sequence[Event], rows: Rows, *, undo_above: int) -> None:
     """Fold events, noting what undoes the blocks above a height."""
     prefetch(events, rows)
     number = -1
