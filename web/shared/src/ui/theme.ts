@@ -16,7 +16,7 @@ const ink: MantineColorsTuple = [
 /** One look for both applications: quiet greys, one blue, figures that line up. */
 export const theme = createTheme({
   primaryColor: "ink",
-  primaryShade: { light: 8, dark: 4 },
+  primaryShade: { light: 8, dark: 7 },
   colors: { ink },
   autoContrast: true,
   defaultRadius: "sm",
@@ -24,5 +24,7 @@ export const theme = createTheme({
   respectReducedMotion: true,
   fontFamily: 'system-ui, -apple-system, "Segoe UI", "Noto Sans", "DejaVu Sans", sans-serif',
   fontFamilyMonospace: 'ui-monospace, "SF Mono", "DejaVu Sans Mono", monospace',
+  // The colour of an alert's frame says what kind it is; its words have to be readable.
+  components: { Alert: { styles: { label: { color: "var(--mantine-color-text)" } } } },
   headings: { fontWeight: "600", sizes: { h1: { fontSize: "1.6rem" }, h2: { fontSize: "1.2rem" }, h3: { fontSize: "1rem" } } },
 });

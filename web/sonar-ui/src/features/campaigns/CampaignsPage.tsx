@@ -116,7 +116,7 @@ function NoCampaigns({ filtered }: { filtered: boolean }) {
   return (
     <Empty title="No campaign was launched yet">
       The first one can be yours:{" "}
-      <Anchor component={Link} href="/launch">
+      <Anchor component={Link} href="/launch" underline="always">
         launch a campaign
       </Anchor>
       .

@@ -25,12 +25,12 @@ export default function LaunchPage() {
   const shown = tried ? problems : onlyEntered(problems, draft);
   return (
     <Stack gap="xl" maw={860}>
-      <Group justify="space-between" align="end">
+      <Group justify="space-between" align="start" wrap="nowrap" gap="md">
         <div>
           <Title order={1}>Launch a campaign</Title>
           <Text className="om-muted">Say what shall be learned and what it is worth. Your rows leave this browser encrypted to Capsule only.</Text>
         </div>
-        <Button variant="subtle" disabled={launching.busy} onClick={() => void state.discard()}>
+        <Button variant="default" size="xs" style={{ flexShrink: 0 }} disabled={launching.busy} onClick={() => void state.discard()}>
           Discard the draft
         </Button>
       </Group>
