@@ -80,7 +80,9 @@ class Stage:
 
     def __init__(self) -> None:
         boa.env.timestamp = START_S
-        self.port = SonarPort(sonar_deployer().deploy().address)
+        # By its bytecode: titanoboa draws a picture of a contract it knows at every revert.
+        bytecode = sonar_deployer().compiler_data.bytecode
+        self.port = SonarPort(boa.env.deploy_code(bytecode=bytecode)[0])
         self.visitor = deployer("Visitor").deploy()
         self.plain, self.moody = (deployer("Token").deploy() for _ in range(2))
         self.data_scientists = [account(0xD0), account(0xD1)]

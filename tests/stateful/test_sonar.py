@@ -1,11 +1,13 @@
 """The stateful proof: every call by every role, and the books are right after every step."""
 
+import pytest
 from hypothesis.stateful import run_state_machine_as_test
 from sonar_machine import SonarMachine, run_settings
 
 EXAMPLES = 200
 
 
+@pytest.mark.timeout(1800)  # about 50 s of one processor; the suite shares two with much else
 def test_every_call_by_every_role_keeps_the_books() -> None:
     SonarMachine.set_stage()
 
