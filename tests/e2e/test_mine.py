@@ -6,13 +6,22 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from tests.unit.mine.mine_world import MineProcess, MineWorld, mine_world, rows, wait_for
+from tests.unit.mine.mine_world import (
+    MineProcess,
+    MineWorld,
+    mine_loop,
+    mine_world,
+    rows,
+    wait_for,
+)
 
 from openmined.sonar import Score
 from openmined.syft import (
     accumulate_statistics,
     apply_update,
     encode_targets,
+    initial_weights,
+    mlp_gradient,
     spec_from_manifest,
 )
 
@@ -56,3 +65,27 @@ def test_a_mine_trains_submits_and_is_paid(world: MineWorld) -> None:
     assert world.capsule.credit("0x" + "0" * 40, secrets.wallet.address) == sum(paid) + 2000
     assert mine.process.returncode == 0
     assert '"step": "submitted"' in output
+
+
+def test_a_network_is_trained_by_backpropagation(world: MineWorld) -> None:
+    batch = rows(200)
+    folder, secrets = world.make_mine(batch=batch)
+    manifest = world.manifest(
+        algorithm={"kind": "mlp-classifier", "hidden": 4, "batch": 64, "seed": "07"},
+        update={"kind": "gradient"},
+    )
+    spec = spec_from_manifest(manifest)
+    assert spec.features is not None
+    weights = initial_weights(spec)
+    opened = world.open(world.launch(manifest), manifest, weights)
+    with mine_loop(folder, secrets) as loop:
+        (event,) = wait_for(lambda: (loop.run_once(), world.submitted(opened.campaign))[1], 90)
+    body = world.open_envelope(event)
+    assert (body.kind, body.samples) == ("mlp-gradient", 64)
+    found = world.decrypt(opened, event)
+    # 64 of 200 rows, drawn by the mine: their mean gradient is near that of all.
+    Z, Y = spec.features.transform(batch), encode_targets(spec, batch.column("label"))
+    whole = mlp_gradient(weights, Z, Y)
+    cosine = (found * whole).sum() / np.linalg.norm(found) / np.linalg.norm(whole)
+    assert cosine > 0.7
+    assert list(folder.cache.iterdir()) == [], "no statistics are kept of it"

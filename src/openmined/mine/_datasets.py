@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from openmined.mine._age import decrypt_bytes, decrypting, encrypt_bytes, encrypting
+from openmined.mine._age import decrypting, encrypting
 from openmined.mine._errors import (
     DatasetDamaged,
     DatasetError,
@@ -278,7 +278,7 @@ def _publish(
     )
     dataset = dataset.model_copy(update={"parts": (*dataset.parts, part)})
     partial.replace(place / file)
-    write_private(place / _INDEX, encrypt_bytes(key + index.to_bytes(), folder.recipient))
+    _save_index(folder, place / _INDEX, key, index)
     about = dataset.model_dump(mode="json", by_alias=True, exclude_none=True)
     # The description makes the part count: until here a crash leaves the dataset as it was.
     write_private(place / _ABOUT, json.dumps(about, indent=2, ensure_ascii=False).encode())
@@ -288,18 +288,25 @@ def _publish(
 def _load_index(place: Path, identity: str, dataset: Dataset) -> tuple[bytes, RowIndex | None]:
     from openmined.adapters import RowIndex
 
-    try:
-        sealed = (place / _INDEX).read_bytes()
-    except FileNotFoundError:
-        if dataset.parts:
-            raise DatasetDamaged(f"{place / _INDEX} is missing: restore it from a backup") from None
-        return os.urandom(_KEY_BYTES), None
     if not dataset.parts:
         return os.urandom(_KEY_BYTES), None
-    plain = decrypt_bytes(sealed, identity, str(place / _INDEX))
-    key = plain[:_KEY_BYTES]
-    index = RowIndex.from_bytes(plain[_KEY_BYTES:], key, dataset.identity)
-    return key, index
+    try:
+        with decrypting(place / _INDEX, identity) as stream:
+            key, data = stream.read(_KEY_BYTES), stream.read()
+    except FileNotFoundError:
+        raise DatasetDamaged(f"{place / _INDEX} is missing: restore it from a backup") from None
+    return key, RowIndex.from_bytes(data, key, dataset.identity)
+
+
+def _save_index(folder: MineFolder, path: Path, key: bytes, index: RowIndex) -> None:
+    # Streamed: ten million rows make two hundred megabytes of hashes.
+    partial = path.with_name(f".{path.name}.partial")
+    partial.unlink(missing_ok=True)
+    with encrypting(partial, folder.recipient) as stream:
+        stream.write(key)
+        stream.write(index.to_bytes())
+    partial.chmod(0o600)
+    partial.replace(path)
 
 
 @contextmanager

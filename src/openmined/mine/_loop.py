@@ -67,6 +67,7 @@ class MineLoop:
         network = self.settings.network
         self._cursor = open_cursor(contract, self.ledger, network.from_block)
         self._head: tuple[int, str] | None = None
+        self._read_to = -1
         self.views: Mapping[int, CampaignView] = {}
         self._due: dict[int, _Due] = {}
         self._seen: set[tuple[int, int]] = set()
@@ -142,10 +143,12 @@ class MineLoop:
         if head == self._head:
             return
         self._refresh()
-        self._head = head
+        # After a long absence one look does not reach the newest block: look again at once.
+        self._head = head if self._read_to >= head[0] else None
 
     def _refresh(self) -> Mapping[int, CampaignView]:
         poll = poll_chain(self._cursor, self.ledger, self._secrets.wallet.address)
+        self._read_to = poll.block_number
         if poll.rolled_back_to is not None:
             self._log.say("reorganised", to_block=poll.rolled_back_to)
         if poll.events or poll.rolled_back_to is not None:

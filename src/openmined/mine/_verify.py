@@ -26,8 +26,16 @@ from openmined.protocol import (
 if TYPE_CHECKING:
     from openmined.syft import LearningSpec
 
-LEAST_FLOOD_BITS = 30
-"""Statistical security of the noise that hides a mine's rows in its gradient (DESIGN 6.5)."""
+LEAST_FLOOD_BITS = {
+    "linear-regression": 30,
+    "linear-classifier": 30,
+    "mlp-classifier": 15,
+}
+"""The least noise that hides a mine's rows in its gradient, in bits over the error it hides.
+
+Thirty bits of statistical security: tau = 2^30 times the error by total variation for the linear
+family, sigma = 2^(30/2) times for networks (see `openmined.syft`; DESIGN 6.5).
+"""
 
 _HEADROOM = 4096
 
@@ -50,7 +58,9 @@ def check_terms(manifest: CampaignManifest, view: CampaignView) -> None:
         )
 
 
-def check_keys(manifest: KeysManifest, view: CampaignView, chain: SonarRef) -> None:
+def check_keys(
+    manifest: KeysManifest, view: CampaignView, chain: SonarRef, campaign: CampaignManifest
+) -> None:
     """See that a keys manifest is bound to the campaign and protects the mine.
 
     Raises:
@@ -60,10 +70,11 @@ def check_keys(manifest: KeysManifest, view: CampaignView, chain: SonarRef) -> N
     _check_chain(manifest.chain, chain, "keys")
     _same("keys", "campaign", manifest.campaign, view.campaign)
     _same("keys", "key epoch", manifest.epoch, view.epoch)
-    if manifest.parameters.flood_bits < LEAST_FLOOD_BITS:
+    least = LEAST_FLOOD_BITS[campaign.algorithm.kind]
+    if manifest.parameters.flood_bits < least:
         raise WeakParameters(
             f"its keys ask for {manifest.parameters.flood_bits} bits of protecting noise, "
-            f"{LEAST_FLOOD_BITS} are the least: Capsule could read rows out of a gradient"
+            f"{least} are the least: Capsule could read rows out of a gradient"
         )
 
 

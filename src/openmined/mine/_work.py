@@ -131,7 +131,7 @@ class Worker:
         view = job.view
         known = self._keys.get(view.keys)
         keys = known[0] if known else get_manifest(self._store, _raw(view.keys), KeysManifest)
-        check_keys(keys, view, self._chain)
+        check_keys(keys, view, self._chain, job.manifest)
         model = get_manifest(self._store, _raw(view.model), ModelManifest)
         check_model(model, view, self._chain, spec_from_manifest(job.manifest), keys.parameters)
         check_download((*keys.blobs, *model.ciphertexts), self.settings.limits.download_mb << 20)

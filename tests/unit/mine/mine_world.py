@@ -361,6 +361,12 @@ def mine_loop(folder: MineFolder, secrets: Secrets) -> Iterator[MineLoop]:
     settings = folder.settings()
     log = ProgressLog(folder.log_path, settings.name)
     loop = build_loop(folder, secrets, settings, log)
-    yield loop
-    loop.close()
-    log.close()
+    try:
+        yield loop
+    except AssertionError as error:
+        said = [(d.campaign, d.dataset, d.verdict, d.text) for d in loop.ledger.decisions()]
+        error.add_note(f"the mine decided: {said}")
+        raise
+    finally:
+        loop.close()
+        log.close()

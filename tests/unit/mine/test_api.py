@@ -217,6 +217,38 @@ def test_large_bodies_are_refused(owner: httpx.Client) -> None:
     assert error_of(answer) == (413, "too-large")
 
 
+def test_bodies_that_hide_their_size_are_cut_off(owner: httpx.Client) -> None:
+    pieces = (b" " * 65_536 for _ in range(20))
+    answer = owner.post(
+        "/api/v1/withdrawals", content=pieces, headers={"content-type": "application/json"}
+    )
+    assert answer.status_code == 400
+    assert owner.get("/api/v1/withdrawals").json() == []
+
+
+def test_an_upload_that_is_too_large_leaves_nothing(
+    made: tuple[MineFolder, Secrets],
+) -> None:
+    folder, secrets = made
+    log = ProgressLog(folder.log_path, "test")
+    context = make_context(folder, secrets.identity, "0x", log, folder.settings().api)
+    context.uploads._most_bytes = 100_000
+    with serving(protected(create_app(context), ())) as client:
+        client.post("/api/v1/session", json={"passphrase": PASSPHRASE})
+        pieces = (b"x" * 50_000 for _ in range(3))
+        answer = client.post("/api/v1/uploads", content=pieces, headers={"x-file-name": "x"})
+        assert error_of(answer) == (422, "import-refused")
+        assert context.uploads._folder is not None
+        assert list(context.uploads._folder.iterdir()) == []
+        kept = client.post("/api/v1/uploads", content=b"x", headers={"x-file-name": "x"}).json()
+        assert client.delete(f"/api/v1/uploads/{kept['upload']}").status_code == 204
+        assert list(context.uploads._folder.iterdir()) == []
+        place = context.uploads._folder
+    context.uploads.close()
+    assert not place.exists()
+    log.close()
+
+
 # --- data -------------------------------------------------------------------------------------
 
 

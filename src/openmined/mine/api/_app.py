@@ -23,7 +23,7 @@ from openmined.mine.api import _routes_data, _routes_open, _routes_work
 from openmined.mine.api._context import Context, NotLoggedIn, NotThere
 from openmined.mine.api._models import ErrorAnswer
 from openmined.mine.api._sessions import TooManyAttempts
-from openmined.mine.api._shield import Shield
+from openmined.mine.api._shield import MAX_BODY_BYTES, Shield
 from openmined.protocol import OpenMinedError
 
 STATIC = Path(__file__).resolve().parents[1] / "_static"
@@ -80,7 +80,8 @@ def create_app(context: Context | None) -> FastAPI:
 
 def protected(app: FastAPI, names: tuple[str, ...]) -> ASGIApp:
     """Put the shield around the API."""
-    return Shield(app, names=names, upload_bytes=UPLOAD_BYTES)
+    # A little more than an upload may have, so that the route itself says that it is too large.
+    return Shield(app, names=names, upload_bytes=UPLOAD_BYTES + MAX_BODY_BYTES)
 
 
 def openapi_document() -> dict[str, Any]:
