@@ -24,10 +24,10 @@ from starlette.types import Scope
 from openmined import __version__
 from openmined.stats._database import Database
 from openmined.stats._downloads import make_downloads
-from openmined.stats._errors import BadQuery, Busy, ReportRefused
+from openmined.stats._errors import BadQuery, Busy, NotThere, ReportRefused
 from openmined.stats._feed import Feed
 from openmined.stats._http import Cache, Shield
-from openmined.stats._routes import PROBLEMS, NotThere, make_router
+from openmined.stats._routes import PROBLEMS, make_router
 from openmined.stats._service import Service
 
 STATIC = Path(__file__).parent / "_static"

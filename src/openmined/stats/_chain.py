@@ -180,6 +180,8 @@ class Chain:
         answer = self.rpc.call(
             "eth_getLogs",
             {"address": self.contract, "fromBlock": hex(first), "toBlock": hex(last)},
+            # "Limit exceeded" may mean too fast or too much: soon ask for less instead.
+            tries=None if first == last else 2,
         )
         if not isinstance(answer, list):
             raise RpcError(f"eth_getLogs answers with {type(answer).__name__}, not a list")

@@ -13,6 +13,7 @@ OpenMinedError
     │   └── AnotherIndexer      somebody else writes into the same index
     ├── IndexDiffers            an index that does not equal its rebuild
     ├── BadQuery                a parameter that cannot be served
+    ├── NotThere                nothing of that name is in the index
     ├── Busy                    enough of that is under way already
     └── ReportRefused           a usage report that is not accepted
 """
@@ -76,6 +77,10 @@ class IndexDiffers(StatsError):
 
 class BadQuery(StatsError):
     """A query's parameter is out of range or malformed."""
+
+
+class NotThere(StatsError):
+    """Nothing of that name is in the index."""
 
 
 class Busy(StatsError):

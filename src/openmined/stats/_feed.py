@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
-from sqlalchemy.exc import SQLAlchemyError
 
 from openmined.stats import _schema as schema
 from openmined.stats._database import Database
 from openmined.stats._models import TimelineEntry
 from openmined.stats._queries import timeline_entry
+
+_log = logging.getLogger("openmined.stats")
 
 MAX_EVENTS = 500
 """More events than this in one change are counted, not listed: ask the API for them."""
@@ -101,8 +102,10 @@ class Feed:
     async def run(self) -> None:
         """Look again and again, until cancelled."""
         while True:
-            with suppress(SQLAlchemyError):  # a database that restarts: the next look tells
+            try:
                 await self.look()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next look may succeed
+                _log.warning("cannot look at the index: %s", error)
             await asyncio.sleep(self._poll_s)
 
     async def look(self) -> None:

@@ -16,7 +16,7 @@ from openmined.stats import _accounts as accounts
 from openmined.stats import _models as models
 from openmined.stats import _queries as queries
 from openmined.stats import _totals as totals
-from openmined.stats._errors import Busy, ReportRefused, StatsError
+from openmined.stats._errors import Busy, NotThere, ReportRefused
 from openmined.stats._pages import DEFAULT_LIMIT, ETH, MAX_LIMIT, PageOf
 from openmined.stats._reports import Accepted, SignedReport, Usage
 from openmined.stats._service import Service
@@ -39,10 +39,6 @@ CampaignId = Annotated[int, Path(ge=1, le=LARGEST)]
 SchemaName = Annotated[
     str, Field(pattern=r"^[a-z0-9][a-z0-9\-]*/[a-z0-9][a-z0-9\-@]*$", max_length=160)
 ]
-
-
-class NotThere(StatsError):
-    """Nothing of that name is in the index."""
 
 
 class ListQuery(BaseModel):
