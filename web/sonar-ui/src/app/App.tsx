@@ -4,8 +4,8 @@ import { Empty, Failure, Frame } from "@openmined/shared/ui";
 import { Component, lazy, Suspense, type ReactNode } from "react";
 import { Link, Route, Switch } from "wouter";
 import { CampaignsPage } from "../features/campaigns/CampaignsPage";
-import { WalletButton } from "../features/wallet/WalletButton";
-import { WalletProvider } from "../features/wallet/WalletProvider";
+import { WalletButton } from "../shared/wallet/WalletButton";
+import { WalletProvider } from "../shared/wallet/WalletProvider";
 import { useLiveUpdates, useNetwork } from "../shared/api";
 
 const CampaignPage = lazy(() => import("../features/campaign/CampaignPage"));

@@ -31,7 +31,7 @@ export function ColumnTable({ csv, columns, onChange }: Props) {
   };
   return (
     <>
-      <Table.ScrollContainer minWidth={560} scrollAreaProps={{ viewportProps: { tabIndex: 0, "aria-label": "Columns, scrollable" } }}>
+      <Table.ScrollContainer minWidth={620} scrollAreaProps={{ viewportProps: { tabIndex: 0, "aria-label": "Columns, scrollable" } }}>
         <Table verticalSpacing={6}>
           <Table.Thead>
             <Table.Tr>
@@ -69,7 +69,7 @@ function ColumnRow({ column, example, onChange }: { column: Column; example: str
           </Text>
         )}
       </Table.Td>
-      <Table.Td>
+      <Table.Td miw={120}>
         <NativeSelect aria-label={`Use of ${column.name}`} size="xs" data={ROLES} value={column.role} onChange={(event) => onChange({ role: event.currentTarget.value as Role })} />
       </Table.Td>
       <Table.Td>

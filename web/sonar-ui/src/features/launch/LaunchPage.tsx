@@ -2,7 +2,7 @@ import { Alert, Button, Group, Stack, Text, Textarea, TextInput, Title } from "@
 import { useMemo, useState } from "react";
 import { useLocation } from "wouter";
 import { useToken } from "../../shared/amounts";
-import { useWallet } from "../wallet/WalletProvider";
+import { useWallet } from "../../shared/wallet/WalletProvider";
 import { DataSection } from "./DataSection";
 import { KeySection } from "./KeySection";
 import { MethodSection } from "./MethodSection";

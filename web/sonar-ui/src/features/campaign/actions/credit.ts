@@ -1,8 +1,8 @@
 import { sonarAbi } from "@openmined/shared/sonar";
 import { getAddress } from "viem";
-import type { NetworkInfo } from "../../shared/api";
-import { placeOf, readerOf } from "../../shared/chain";
-import type { Wallet } from "../wallet/WalletProvider";
+import type { NetworkInfo } from "../../../shared/api";
+import { placeOf, readerOf } from "../../../shared/chain";
+import type { Wallet } from "../../../shared/wallet/WalletProvider";
 
 export async function readCredit(network: NetworkInfo, wallet: Wallet, token: string): Promise<bigint> {
   const provider = wallet.chainId === network.chain_id ? wallet.provider : undefined;

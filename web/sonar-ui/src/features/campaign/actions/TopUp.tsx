@@ -2,12 +2,12 @@ import { Button, Group, Modal, Stack, Text, TextInput } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { parseAmount } from "@openmined/shared/format";
 import { useState } from "react";
-import { useToken } from "../../shared/amounts";
-import type { CampaignDetail } from "../../shared/api";
-import { TransactionStatus } from "../wallet/TransactionStatus";
-import { useTransaction } from "../wallet/useTransaction";
-import { WalletChoice } from "../wallet/WalletButton";
-import { useWallet } from "../wallet/WalletProvider";
+import { useToken } from "../../../shared/amounts";
+import type { CampaignDetail } from "../../../shared/api";
+import { TransactionStatus } from "../../../shared/wallet/TransactionStatus";
+import { useTransaction } from "../../../shared/wallet/useTransaction";
+import { WalletChoice } from "../../../shared/wallet/WalletButton";
+import { useWallet } from "../../../shared/wallet/WalletProvider";
 
 export function TopUp({ campaign }: { campaign: CampaignDetail }) {
   const [opened, { open, close }] = useDisclosure();

@@ -3,9 +3,9 @@
 import { sonarAbi } from "@openmined/shared/sonar";
 import { Refusal } from "@openmined/shared/ui";
 import { createWalletClient, custom, erc20Abi, type Address, type Hex, type PublicClient, type TransactionReceipt, type WalletClient } from "viem";
-import type { NetworkInfo } from "../../shared/api";
-import { isEth } from "../../shared/amounts";
-import { chainOf, placeOf, readerOf } from "../../shared/chain";
+import type { NetworkInfo } from "../api";
+import { isEth } from "../amounts";
+import { chainOf, placeOf, readerOf } from "../chain";
 import { explainTransaction } from "./explain";
 import type { Wallet } from "./WalletProvider";
 

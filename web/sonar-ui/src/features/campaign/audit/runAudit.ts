@@ -4,8 +4,8 @@ import { auditCampaign, type AuditReport } from "@openmined/shared/sonar";
 import { connectStore } from "@openmined/shared/store";
 import { Refusal } from "@openmined/shared/ui";
 import type { EIP1193Provider } from "viem";
-import type { NetworkInfo } from "../../shared/api";
-import { placeOf, readerOf } from "../../shared/chain";
+import type { NetworkInfo } from "../../../shared/api";
+import { placeOf, readerOf } from "../../../shared/chain";
 
 export async function runAudit(network: NetworkInfo, campaign: number, provider?: EIP1193Provider): Promise<AuditReport> {
   if (!network.gateway_url) {

@@ -1,7 +1,7 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import type { Hex, TransactionReceipt } from "viem";
-import { readNetwork } from "../../shared/api";
+import { readNetwork } from "../api";
 import type { Request, Stage } from "./transact";
 import { useWallet } from "./WalletProvider";
 

@@ -1,10 +1,10 @@
 import { Button, Group, Modal, Stack, Text } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
-import type { Call } from "../wallet/transact";
-import { TransactionStatus } from "../wallet/TransactionStatus";
-import { useTransaction } from "../wallet/useTransaction";
-import { WalletChoice } from "../wallet/WalletButton";
-import { useWallet } from "../wallet/WalletProvider";
+import type { Call } from "../../../shared/wallet/transact";
+import { TransactionStatus } from "../../../shared/wallet/TransactionStatus";
+import { useTransaction } from "../../../shared/wallet/useTransaction";
+import { WalletChoice } from "../../../shared/wallet/WalletButton";
+import { useWallet } from "../../../shared/wallet/WalletProvider";
 
 interface Props {
   readonly label: string;

@@ -1,8 +1,8 @@
 import { Group, Stack } from "@mantine/core";
 import { useNow } from "@openmined/shared/ui";
-import type { CampaignDetail } from "../../shared/api";
-import { isOver } from "../../shared/campaign";
-import { useWallet } from "../wallet/WalletProvider";
+import type { CampaignDetail } from "../../../shared/api";
+import { isOver } from "../../../shared/campaign";
+import { useWallet } from "../../../shared/wallet/WalletProvider";
 import { Delivery } from "./Delivery";
 import { SimpleAction } from "./SimpleAction";
 import { TopUp } from "./TopUp";

@@ -1,10 +1,10 @@
 import { Button, Group, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { Amount } from "../../shared/amounts";
-import { readNetwork } from "../../shared/api";
-import { TransactionStatus } from "../wallet/TransactionStatus";
-import { useTransaction } from "../wallet/useTransaction";
-import { useWallet } from "../wallet/WalletProvider";
+import { Amount } from "../../../shared/amounts";
+import { readNetwork } from "../../../shared/api";
+import { TransactionStatus } from "../../../shared/wallet/TransactionStatus";
+import { useTransaction } from "../../../shared/wallet/useTransaction";
+import { useWallet } from "../../../shared/wallet/WalletProvider";
 
 /** What the contract owes the connected account in a token, and a button that fetches it. */
 export function Withdraw({ token }: { token: string }) {

@@ -3,10 +3,10 @@ import { formatPpm } from "@openmined/shared/format";
 import type { AuditReport } from "@openmined/shared/sonar";
 import { Failure, Hash } from "@openmined/shared/ui";
 import { useMutation } from "@tanstack/react-query";
-import { Amount } from "../../shared/amounts";
-import { useNetwork } from "../../shared/api";
-import { count } from "../../shared/campaign";
-import { useWallet } from "../wallet/WalletProvider";
+import { Amount } from "../../../shared/amounts";
+import { useNetwork } from "../../../shared/api";
+import { count } from "../../../shared/campaign";
+import { useWallet } from "../../../shared/wallet/WalletProvider";
 
 /** Recomputes every payout here, in this browser: the figures above are not used. */
 export function AuditPanel({ campaign, batches, token }: { campaign: number; batches: number; token: string }) {

@@ -2,8 +2,8 @@ import { Button, Code, Group, Stack, Text } from "@mantine/core";
 import { formatBytes } from "@openmined/shared/format";
 import { Failure } from "@openmined/shared/ui";
 import { useMutation } from "@tanstack/react-query";
-import { readNetwork } from "../../shared/api";
-import { saveFile } from "../../shared/saveFile";
+import { readNetwork } from "../../../shared/api";
+import { saveFile } from "../../../shared/saveFile";
 
 /** The delivered model, still encrypted to the data scientist, and the command that opens it. */
 export function Delivery({ campaign, digest }: { campaign: number; digest: string }) {
