@@ -33,6 +33,7 @@ from openmined.syft._estimators import (
     evaluate,
 )
 from openmined.syft._features import FeatureMap, array_features, build_features
+from openmined.syft._interop import from_sklearn, to_sklearn
 from openmined.syft._keys import PublicKeys, SecretKeys, generate_keys
 from openmined.syft._limits import run_limited
 from openmined.syft._mlp import MLPEstimator, mlp_gradient
@@ -112,6 +113,7 @@ __all__ = [
     "encrypt_model",
     "estimator_from_weights",
     "evaluate",
+    "from_sklearn",
     "generate_keys",
     "initial_weights",
     "load_model",
@@ -122,6 +124,7 @@ __all__ = [
     "save_model",
     "spec_from_manifest",
     "stream_statistics",
+    "to_sklearn",
     "train_update",
 ]
 

@@ -42,8 +42,9 @@ def flood_deviation(parameters: CKKSParameters, packing: MLPPacking, samples: in
 
     per entry, and to r sqrt(hidden) e_D n for the length of dW1 summed over n samples (that of dW2
     is shorter). What lies beyond the range is hidden in proportion less: rows or units twice as
-    large on average cost two bits of the thirty; rows four times as large are refused. sigma = 2^(s/2) times that length is the noise of
-    Li, Micciancio, Schultz and Sorrell (CRYPTO 2022) for s = 30 bits.
+    large on average cost two bits of the thirty; rows four times as large are refused. sigma =
+    2^(s/2) times that length is the noise of Li, Micciancio, Schultz and Sorrell (CRYPTO 2022) for
+    s = 30 bits.
     """
     layout = layout_of(packing, parameters)
     degree = parameters.poly_modulus_degree
