@@ -132,9 +132,9 @@ def pytest_configure() -> None:
 
 def pytest_unconfigure() -> None:
     import boa
-    from sonar_world import sonar_deployer
+    from sonar_world import deploy, sonar_deployer
 
-    sonar = sonar_deployer().deploy()
+    sonar = deploy(sonar_deployer())
     code = boa.env.get_code(sonar.address)
     nodes = sonar.source_map["pc_raw_ast_map"]
     found = report(code, nodes, pytest_configure.trace)  # type: ignore[attr-defined]

@@ -39,6 +39,7 @@ from sonar_world import (
     START_S,
     VISITOR_REENTERS,
     VISITOR_REJECTS,
+    deploy,
     deployer,
     sonar_deployer,
 )
@@ -83,8 +84,8 @@ class Stage:
         # By its bytecode: titanoboa draws a picture of a contract it knows at every revert.
         bytecode = sonar_deployer().compiler_data.bytecode
         self.port = SonarPort(boa.env.deploy_code(bytecode=bytecode)[0])
-        self.visitor = deployer("Visitor").deploy()
-        self.plain, self.moody = (deployer("Token").deploy() for _ in range(2))
+        self.visitor = deploy(deployer("Visitor"))
+        self.plain, self.moody = (deploy(deployer("Token")) for _ in range(2))
         self.data_scientists = [account(0xD0), account(0xD1)]
         self.capsules = [account(0xCA), account(0xCB)]
         self.miners = [*map(account, (0xA0, 0xA1, 0xA2)), lower(self.visitor), lower(self.moody)]
