@@ -126,3 +126,43 @@ def test_the_deadline_delivers_the_best_model_and_returns_late_bonds(world: Caps
     assert state.best_ppm > state.start_ppm
     weights, _ = world.delivered(campaign)
     assert np.abs(weights).max() > 0.01
+
+
+def test_client_level_privacy_pays_alike_and_delivers(world: CapsuleWorld) -> None:
+    manifest = world.manifest(
+        privacy={"epsilon": 500.0, "delta": 1e-5, "level": "client"}, target_ppm=800_000
+    )
+    campaign = world.launch(manifest)
+    with world.capsule() as capsule:
+        settle(capsule)
+        for round_ in range(8):
+            if world.state(campaign).phase != Phase.OPEN:
+                break
+            world.contribute(campaign, manifest, 0, rows(200, seed=round_))
+            world.contribute(campaign, manifest, 1, rows(200, seed=100 + round_))
+            settle(capsule)
+    assert world.state(campaign).phase == Phase.DELIVERED
+    assert {event.share_ppm for event in world.events(campaign, "GradientScored")} <= {0, 500_000}
+
+
+def test_a_network_is_trained_by_adam(world: CapsuleWorld) -> None:
+    manifest = world.manifest(
+        algorithm={"kind": "mlp-classifier", "hidden": 8, "learning_rate": 0.1, "batch": 64},
+        update={"kind": "gradient"},
+        start_ppm=400_000,
+        target_ppm=600_000,
+    )
+    campaign = world.launch(manifest, start_tolerance_ppm=390_000)
+    with world.capsule() as capsule:
+        settle(capsule)
+        assert world.state(campaign).phase == Phase.OPEN, world.events(campaign, "CampaignRejected")
+        for round_ in range(20):
+            if world.state(campaign).phase != Phase.OPEN:
+                break
+            world.contribute(campaign, manifest, 0, rows(64, seed=round_))
+            world.contribute(campaign, manifest, 1, rows(64, seed=100 + round_))
+            settle(capsule)
+    state = world.state(campaign)
+    assert state.phase == Phase.DELIVERED
+    weights, _ = world.delivered(campaign)
+    assert weights.shape == (9 + 3, 8)

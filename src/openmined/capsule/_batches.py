@@ -32,6 +32,7 @@ from openmined.capsule._envelopes import (
     open_envelopes,
 )
 from openmined.capsule._errors import GradientRefused, ReplayFailed
+from openmined.capsule._privacy import ClientPrivacy, plan_privacy, score_privately
 from openmined.capsule._publishing import publish_model
 from openmined.capsule._scoring import (
     Rules,
@@ -232,7 +233,7 @@ def _score_gathered(
     started = time.monotonic()
     standing = standing_of(ctx, bench, row.facts["version"], row.facts["batches"])
     updates, stale = _as_updates(ctx, bench, opened)
-    scored = _score(ctx, bench, standing, updates, rules, _seed(row, batch))
+    scored = _score(ctx, bench, row, standing, updates, rules)
     scored = _publishable(ctx, bench, row, standing, rules, scored)
     ctx.log.write(
         "scored",
@@ -295,24 +296,53 @@ def _as_updates(
 def _score(
     ctx: Context,
     bench: Bench,
+    row: CampaignRow,
     standing: Standing,
     updates: Sequence[Update],
     rules: Rules,
-    seed: int,
 ) -> ScoredBatch:
     key = sketch_key(ctx, bench.campaign)
-    if bench.manifest.update.kind == "local-steps":
-        return score_local_steps(
-            bench.validation, standing, updates, rules, seed=seed, sketch_key=key
+    seed = _seed(row, row.facts["batches"] + 1)
+
+    def score(found: Sequence[Update]) -> ScoredBatch:
+        if bench.manifest.update.kind == "local-steps":
+            return score_local_steps(
+                bench.validation, standing, found, rules, seed=seed, sketch_key=key
+            )
+        optimizer = choose_optimizer(bench.spec, bench.validation)
+        return score_gradients(
+            bench.validation, standing, found, rules, optimizer, seed=seed, sketch_key=key
         )
-    return score_gradients(
+
+    privacy = _privacy(ctx, bench, row)
+    if privacy is None:
+        return score(updates)
+    return score_privately(
         bench.validation,
         standing,
         updates,
         rules,
-        choose_optimizer(bench.spec, bench.validation),
-        seed=seed,
+        privacy,
+        score,
         sketch_key=key,
+        noise_key=hashlib.sha256(b"noise" + key).digest(),
+    )
+
+
+def _privacy(ctx: Context, bench: Bench, row: CampaignRow) -> ClientPrivacy | None:
+    """Return how updates are protected, None when the campaign asks for nothing of Capsule."""
+    request = bench.manifest.privacy
+    if request is None or request.level != "client":
+        return None
+    start = ctx.recall(row.id, "start", 0)
+    assert start is not None
+    return plan_privacy(
+        request,
+        row.facts["private_batches"],
+        row.facts["batches"],
+        bench.spec,
+        bench.validation,
+        start[0]["weights"],
     )
 
 

@@ -15,7 +15,6 @@ from typing import Any
 
 from openmined.capsule import _batches, _delivery, _opening
 from openmined.capsule._bench import Bench, load_bench
-from openmined.capsule._clock import ChainClock
 from openmined.capsule._combination import load_solver
 from openmined.capsule._context import Context
 from openmined.capsule._errors import CampaignRefused, CapsuleError, ReplayFailed
@@ -50,7 +49,6 @@ class Capsule:
         self._ctx = ctx
         self._benches: dict[int, Bench] = {}
         self._retry_at: dict[int, float] = {}
-        self._clock = ChainClock()
         kept = ctx.state.meta("cursor")
         network = ctx.settings.network
         self._cursor = EventCursor(
@@ -200,7 +198,7 @@ class Capsule:
             return self._wait_for(chain.id, "chain", "the last report to be confirmed")
         row = settled
         pending = ctx.state.pending(chain.id)
-        now = self._clock.look(ctx.contract.now())
+        now = ctx.contract.now()
         if _delivery.delivery_is_due(chain, now):
             return self._deliver(chain, row, bench)
         return self._score(chain, row, bench, pending, closed=now >= chain.terms.deadline)

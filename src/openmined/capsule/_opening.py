@@ -92,8 +92,6 @@ def _read_manifest(data: bytes, chain: CampaignState) -> CampaignManifest:
         parse_certificate(manifest.certificate)
     except PgpError as error:
         raise CampaignRefused(f"data scientist's certificate: {error}") from error
-    if manifest.privacy is not None and manifest.privacy.level == "client":
-        raise CampaignRefused("privacy level client is not offered by this Capsule")
     return manifest
 
 
@@ -172,10 +170,12 @@ def prepare_opening(ctx: Context, chain: CampaignState, checked: Checked, launch
         "inputs": bench.spec.inputs,
         "outputs": bench.spec.outputs,
         "validation_rows": bench.validation.rows,
+        "private_batches": ctx.settings.accept.private_batches,
     }
     with ctx.state.change():
         keep_bench(ctx, bench, checked.manifest)
         ctx.keep(chain.id, "weights", 1, {"weights": checked.weights})
+        ctx.keep(chain.id, "start", 0, {"weights": checked.weights})
         ctx.keep(chain.id, "best", 0, {"weights": checked.weights}, ppm=checked.accuracy_ppm)
         ctx.state.put_campaign(CampaignRow(chain.id, launch, "opening", facts))
         ctx.state.put_intent(

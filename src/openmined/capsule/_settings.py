@@ -65,6 +65,8 @@ class AcceptSettings(Frozen):
     max_features: int = Field(default=8192, ge=1, le=8192)
     """Inputs of the model, the constant one included."""
     max_outputs: int = Field(default=1024, ge=1, le=4096)
+    private_batches: int = Field(default=16, ge=1, le=10_000)
+    """Batches among which the privacy of a campaign with client-level privacy is divided."""
     max_table_mb: int = Field(default=512, ge=1, le=65536)
     """Features of the whole validation set in memory: rows x features x 8 bytes."""
 

@@ -51,8 +51,10 @@ from openmined.sonar import (
 from openmined.storage import FolderStore, Store, get_manifest, get_ref, put_manifest, put_ref
 from openmined.syft import (
     EncryptedModel,
+    MLPClassifier,
     PublicKeys,
     accumulate_statistics,
+    compute_mlp_update,
     compute_update,
     encode_targets,
     load_model,
@@ -221,15 +223,21 @@ class CapsuleWorld:
         spec = spec_from_manifest(manifest)
         assert spec.features is not None
         features = spec.features.transform({manifest.input.fields[0].name: data[0]})
-        statistics = accumulate_statistics([(features, encode_targets(spec, data[1]))])
-        update = compute_update(encrypted, public, statistics, manifest.update, spec.l2)
+        targets = encode_targets(spec, data[1])
+        kind: Any = manifest.update.kind
+        if isinstance(spec, MLPClassifier):
+            kind = "mlp-gradient"
+            update = compute_mlp_update(encrypted, public, features, targets)
+        else:
+            statistics = accumulate_statistics([(features, targets)])
+            update = compute_update(encrypted, public, statistics, manifest.update, spec.l2)
         body = GradientBody(
             chain=self.chain,
             campaign=campaign,
             version=model.version,
             epoch=model.epoch,
             miner=miner,
-            kind=manifest.update.kind,
+            kind=kind,
             samples=len(data[1]),
             ciphertexts=tuple(update.to_blobs()),
         )
