@@ -1,0 +1,173 @@
+"""The door for a mine in another language: training and adapters, by messages on a pipe.
+
+    python -m openmined.mine._door
+
+A message is its length (four bytes, big-endian) and a DAG-CBOR map. What comes in is one request
+after the other, each with an `action`; what goes out are `progress` messages and then one `answer`
+or one `error` (its kind and its text). The process ends when its input does. Secrets come in by the
+pipe, never by arguments or environment; nothing is written but what Mine.py would write.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from openmined.mine._errors import MineError
+from openmined.protocol import OpenMinedError
+
+MAX_MESSAGE_BYTES = 2 << 30
+
+Answer = dict[str, Any]
+Tell = Callable[[Answer], None]
+
+
+def main() -> None:
+    """Serve requests until the input ends."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.umask(0o077)
+    # What a library prints must not get among the messages.
+    out = os.dup(sys.stdout.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    serve(sys.stdin.buffer, out)
+
+
+def serve(source: BinaryIO, out: int) -> None:
+    """Answer each request of `source` on the file descriptor `out`."""
+    while (request := _read(source)) is not None:
+        try:
+            answer = _ACTIONS[request["action"]](request, lambda message: _write(out, message))
+            _write(out, {"answer": answer})
+        except OpenMinedError as error:
+            _write(out, {"error": type(error).__name__, "text": str(error)})
+        except Exception as error:  # noqa: BLE001  (the other side must learn of it, by name only)
+            text = f"{request.get('action')}: unforeseen {type(error).__name__}"
+            _write(out, {"error": "MineError", "text": text})
+
+
+def _train(request: Answer, tell: Tell) -> Answer:
+    """Compute one encrypted gradient in a limited child process."""
+    from openmined.mine._datasets import load_dataset
+    from openmined.mine._folder import MineFolder
+    from openmined.mine._training import TrainingJob, train_limited
+    from openmined.protocol import CampaignManifest, KeysManifest, ModelManifest, decode_manifest
+
+    folder = MineFolder(Path(request["folder"]))
+    keys = decode_manifest(request["keys"], KeysManifest)
+    model = decode_manifest(request["model"], ModelManifest)
+    job = TrainingJob(
+        folder=folder,
+        identity=request["identity"],
+        campaign=decode_manifest(request["campaign"], CampaignManifest),
+        spec_digest=request["spec"],
+        datasets=tuple(load_dataset(folder, name) for name in request["datasets"]),
+        parameters=keys.parameters,
+        keys=request["key_blobs"],
+        packing=model.packing,
+        model=tuple(request["ciphertexts"]),
+        cpu_share=float(request["cpu_share"]),
+    )
+    trained = train_limited(
+        job,
+        memory_mb=request["memory_mb"],
+        seconds=request["seconds"],
+        progress=lambda part, done, of: tell({"progress": [part, done, of]}),
+    )
+    return {"samples": trained.samples, "ciphertexts": list(trained.ciphertexts)}
+
+
+def _preview(request: Answer, _tell: Tell) -> Answer:
+    """Show the first rows of a source as an import would keep them."""
+    from openmined.mine._imports import open_request
+    from openmined.mine.api._imports import _preview as preview_export
+
+    with open_request(_import_request(request)) as export:
+        return preview_export(export).model_dump(mode="json", exclude_none=True)
+
+
+def _import(request: Answer, tell: Tell) -> Answer:
+    """Import a source into an encrypted dataset."""
+    from openmined.mine._folder import MineFolder
+    from openmined.mine._imports import import_source
+
+    order = replace(
+        _import_request(request),
+        identity=tuple(request["identity_fields"]),
+        strict=request["strict"],
+    )
+    folder = MineFolder(Path(request["folder"]))
+    report = import_source(
+        folder, request["identity"], order, lambda rows: tell({"progress": ["rows", rows, 0]})
+    )
+    return report.model_dump(mode="json")
+
+
+def _adapters(_request: Answer, _tell: Tell) -> Answer:
+    """List the adapters that read exports."""
+    from openmined.adapters import load_adapters
+
+    found = sorted(load_adapters().by_name.values(), key=lambda adapter: adapter.name)
+    return {
+        "adapters": [
+            {
+                "name": adapter.name,
+                "title": adapter.title,
+                "schema_id": getattr(getattr(adapter, "schema", None), "id", None),
+            }
+            for adapter in found
+        ]
+    }
+
+
+def _import_request(request: Answer) -> Any:
+    from openmined.mine._imports import ImportRequest
+    from openmined.protocol import TableSchema
+
+    schema = request.get("table_schema")
+    return ImportRequest(
+        source=Path(request["source"]),
+        dataset=request["dataset"],
+        adapter=request.get("adapter"),
+        mapping_value=request.get("mapping"),
+        schema=None if schema is None else TableSchema.model_validate(schema),
+    )
+
+
+_ACTIONS: dict[str, Callable[[Answer, Tell], Answer]] = {
+    "train": _train,
+    "preview": _preview,
+    "import": _import,
+    "adapters": _adapters,
+}
+
+
+def _read(source: BinaryIO) -> Answer | None:
+    import libipld
+
+    head = source.read(4)
+    if len(head) < 4:
+        return None
+    size = int.from_bytes(head)
+    if size > MAX_MESSAGE_BYTES:
+        raise MineError(f"a request of {size} bytes is refused")
+    value = libipld.decode_dag_cbor(source.read(size))
+    assert isinstance(value, dict)
+    return value
+
+
+def _write(out: int, message: Answer) -> None:
+    import libipld
+
+    data = bytes(libipld.encode_dag_cbor(message))
+    view = memoryview(len(data).to_bytes(4) + data)
+    while view:
+        view = view[os.write(out, view) :]
+
+
+if __name__ == "__main__":
+    main()
