@@ -16,7 +16,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NoReturn, Self
 
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from pydantic_core import from_json
 
 from openmined.sonar._errors import KeystoreError, WalletError, WrongPassphrase
@@ -29,6 +28,7 @@ SCRYPT_N = {"standard": 2**17, "light": 2**12}
 
 _MAX_SCRYPT_MEMORY = 512 << 20
 _MAX_KEYSTORE_BYTES = 64 << 10
+_MAC_BYTES = 32
 _CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 _HARDENED = 1 << 31
 _DEVNET_PATH = (44 | _HARDENED, 60 | _HARDENED, 0 | _HARDENED, 0)
@@ -91,7 +91,7 @@ class Wallet:
         """
         if not passphrase:
             raise WalletError("a keystore needs a passphrase that is not empty")
-        document = _seal_keystore(self._key.to_bytes(), self.address, passphrase, SCRYPT_N[cost])
+        document = _seal_keystore(self._key.to_bytes(), passphrase, SCRYPT_N[cost])
         write_private(Path(path), json.dumps(document).encode())
 
     def sign_transaction(self, transaction: Transaction) -> tuple[bytes, str]:
@@ -216,71 +216,51 @@ def write_private(path: Path, data: bytes) -> None:
         aside.unlink(missing_ok=True)
 
 
-def _seal_keystore(key: bytes, address: str, passphrase: str, n: int) -> dict[str, Any]:
-    salt, iv = secrets.token_bytes(32), secrets.token_bytes(16)
-    derived = hashlib.scrypt(
-        passphrase.encode(), salt=salt, n=n, r=8, p=1, dklen=32, maxmem=_MAX_SCRYPT_MEMORY
+def _seal_keystore(key: bytes, passphrase: str, n: int) -> dict[str, Any]:
+    import eth_keyfile
+
+    document: dict[str, Any] = eth_keyfile.create_keyfile_json(
+        key, passphrase.encode(), version=3, kdf="scrypt", iterations=n, salt_size=32
     )
-    ciphertext = _aes_ctr(derived[:16], iv, key)
-    return {
-        "address": address.removeprefix("0x").lower(),
-        "crypto": {
-            "cipher": "aes-128-ctr",
-            "cipherparams": {"iv": iv.hex()},
-            "ciphertext": ciphertext.hex(),
-            "kdf": "scrypt",
-            "kdfparams": {"dklen": 32, "n": n, "p": 1, "r": 8, "salt": salt.hex()},
-            "mac": _mac(derived, ciphertext).hex(),
-        },
-        "id": str(uuid.uuid4()),
-        "version": 3,
-    }
+    return document
 
 
 def _open_keystore(document: dict[str, Any], passphrase: str, path: Path) -> bytes:
+    import eth_keyfile
+
     try:
-        crypto: dict[str, Any] = document["crypto" if "crypto" in document else "Crypto"]
+        crypto = document.get("crypto") or document["Crypto"]
         if document.get("version") != 3 or crypto["cipher"] != "aes-128-ctr":
             raise KeystoreError(f"{path} is no keystore of version 3 with aes-128-ctr")
-        derived = _derive(crypto["kdf"], crypto["kdfparams"], passphrase.encode(), path)
-        ciphertext = bytes.fromhex(crypto["ciphertext"])
-        iv = bytes.fromhex(crypto["cipherparams"]["iv"])
-        mac = bytes.fromhex(crypto["mac"])
-        if not hmac.compare_digest(_mac(derived, ciphertext), mac):
-            raise WrongPassphrase(f"this passphrase does not open {path}: try again")
-        return _aes_ctr(derived[:16], iv, ciphertext)
+        _check_derivation(crypto["kdf"], crypto["kdfparams"], path)
+        expected_mac = bytes.fromhex(crypto["mac"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise KeystoreError(f"{path} is a damaged keystore ({type(error).__name__})") from error
+    try:
+        return bytes(eth_keyfile.decode_keyfile_json(document, passphrase.encode()))
+    except ValueError as error:
+        if str(error) == "MAC mismatch" and len(expected_mac) == _MAC_BYTES:
+            raise WrongPassphrase(f"this passphrase does not open {path}: try again") from error
+        raise KeystoreError(f"{path} is a damaged keystore ({error})") from error
+    except (KeyError, TypeError, AttributeError) as error:
         raise KeystoreError(f"{path} is a damaged keystore ({type(error).__name__})") from error
 
 
-def _derive(kdf: str, parameters: dict[str, Any], passphrase: bytes, path: Path) -> bytes:
-    salt = bytes.fromhex(parameters["salt"])
+def _check_derivation(kdf: str, parameters: dict[str, Any], path: Path) -> None:
+    """A hostile file must not take all memory or time."""
+    bytes.fromhex(parameters["salt"])
     if parameters["dklen"] != 32:
         raise KeystoreError(f"{path} asks for a derived key of another length than 32 bytes")
     if kdf == "scrypt":
         n, r, p = (int(parameters[name]) for name in ("n", "r", "p"))
-        # A hostile file must not take all memory or time: 128 N r bytes, p times.
+        # scrypt takes 128 N r bytes, p times.
         if not (n > 1 and r > 0 and 0 < p <= 16 and 128 * n * r <= _MAX_SCRYPT_MEMORY):
             raise KeystoreError(f"{path} asks for scrypt with n={n}, r={r}, p={p}: too much")
         if n >= 2 ** (16 * r):
             raise KeystoreError(f"{path} asks for scrypt with n={n}, r={r}: RFC 7914 forbids it")
-        return hashlib.scrypt(
-            passphrase, salt=salt, n=n, r=r, p=p, dklen=32, maxmem=2 * _MAX_SCRYPT_MEMORY
-        )
-    if kdf == "pbkdf2" and parameters["prf"] == "hmac-sha256":
+    elif kdf == "pbkdf2" and parameters["prf"] == "hmac-sha256":
         rounds = int(parameters["c"])
         if not 0 < rounds <= 10_000_000:
             raise KeystoreError(f"{path} asks for {rounds} rounds of PBKDF2: too many")
-        return hashlib.pbkdf2_hmac("sha256", passphrase, salt, rounds, 32)
-    raise KeystoreError(f"{path} uses the key derivation {kdf!r}; scrypt and pbkdf2 are known")
-
-
-def _mac(derived: bytes, ciphertext: bytes) -> bytes:
-    from eth_utils.crypto import keccak
-
-    return keccak(derived[16:32] + ciphertext)
-
-
-def _aes_ctr(key: bytes, iv: bytes, data: bytes) -> bytes:
-    encryptor = Cipher(algorithms.AES(key), modes.CTR(iv)).encryptor()
-    return encryptor.update(data) + encryptor.finalize()
+    else:
+        raise KeystoreError(f"{path} uses the key derivation {kdf!r}; scrypt and pbkdf2 are known")
