@@ -23,6 +23,7 @@ from openmined.capsule._folder import read_identity
 from openmined.capsule._keyring import open_keyring
 from openmined.capsule._pgp import wkd_hash
 from openmined.protocol import CampaignManifest, Phase
+from openmined.sonar import ETH
 from openmined.storage import connect_store, open_node
 
 PATIENCE_S = 40.0
@@ -140,6 +141,9 @@ def test_sealed_unsealed_and_a_whole_campaign(
     check_http(world, capsule, campaign)
     assert {line["event"] for line in capsule.log()} >= {"sealed", "started", "step", "ended"}
     capsule.stop()
+    paid = run("withdraw", world.capsule_folder, "--key-file", world.folder / "key")
+    assert paid.stdout == "withdrawn 0.01 ETH\n", paid.stderr
+    assert world.data_scientist.credit(ETH, world.address) == 0
     status = run("status", world.capsule_folder, "--json")
     report = json.loads(status.stdout)
     assert report["seal"] == "sealed"

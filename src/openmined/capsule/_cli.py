@@ -17,22 +17,26 @@ import typer
 from openmined.capsule._backup import restore_backup, write_backup
 from openmined.capsule._control import send_unlock, wait_for_unlock
 from openmined.capsule._errors import SealError, SettingsError
+from openmined.capsule._files import read_secret_file
 from openmined.capsule._folder import (
     CERTIFICATE_FILE,
     WALLET_FILE,
     ask_for_rotation,
     change_unlock,
     check_folder,
+    connect,
     create_folder,
     mark_sealed,
+    open_wallet,
     rotate_identity,
     unsealed,
 )
 from openmined.capsule._keyring import Unlock, open_keyring
-from openmined.capsule._log import Log, json_lines
+from openmined.capsule._log import Log, json_lines, log_file
 from openmined.capsule._loop import Capsule
 from openmined.capsule._state import open_read_only
-from openmined.sonar import keystore_address, load_network
+from openmined.protocol import format_wei
+from openmined.sonar import ETH, keystore_address, load_network
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -158,11 +162,8 @@ def start(
     waiting = sealed or not (given or sys.stdin.isatty())
     unlock = None if waiting else _unlock(passphrase_file, key_file, new=False)
     stopping = _stop_signals()
-    with (
-        (folder / "capsule.log").open("a", encoding="utf-8") as file,
-        _interface(folder, settings.api.enabled),
-    ):
-        log = Log(json_lines(sys.stdout), json_lines(file))
+    log = Log(json_lines(sys.stdout), log_file(folder / "capsule.log"))
+    with _interface(folder, settings.api.enabled):
         if unlock is None:
             mark_sealed(folder)
             log.write("sealed", what="run `openmined capsule unseal` on this folder")
@@ -294,6 +295,44 @@ def status(
             f"campaign {row.id} ({facts.get('title', '?')}): {row.phase}, version "
             f"{facts.get('version', '-')}, {facts.get('batches', 0)} batches"
         )
+
+
+@app.command()
+def withdraw(
+    folder: Folder,
+    token: Annotated[str, typer.Option(help="ERC-20 token; ETH if not given.")] = ETH,
+    passphrase_file: PassphraseFile = None,
+    key_file: KeyFile = None,
+) -> None:
+    """Be paid the fees this Capsule has earned, into its own wallet."""
+    settings = check_folder(folder)
+    keyring = open_keyring(folder, _unlock(passphrase_file, key_file, new=False))
+    contract, _ = connect(settings, open_wallet(folder, keyring))
+    with contract:
+        assert contract.wallet is not None
+        amount = contract.credit(token, contract.wallet.address)
+        if not amount:
+            typer.echo("nothing to withdraw")
+            return
+        contract.withdraw(token)
+    typer.echo(f"withdrawn {format_wei(amount) if token == ETH else f'{amount} units'}")
+
+
+@app.command("export-wallet")
+def export_wallet(
+    folder: Folder,
+    target: Annotated[Path, typer.Argument(help="Keystore to write; must not exist.")],
+    new_passphrase_file: Annotated[
+        Path, typer.Option(help="File with the keystore's passphrase, mode 0600.")
+    ],
+    passphrase_file: PassphraseFile = None,
+    key_file: KeyFile = None,
+) -> None:
+    """Write the wallet as an Ethereum keystore of a passphrase of your own, for other programs."""
+    check_folder(folder)
+    keyring = open_keyring(folder, _unlock(passphrase_file, key_file, new=False))
+    open_wallet(folder, keyring).save(target, read_secret_file(new_passphrase_file))
+    typer.echo(f"wrote {target}")
 
 
 @app.command()

@@ -9,22 +9,31 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from openmined.capsule._errors import FolderBusy, SealError, SettingsError
+from openmined.capsule._errors import FolderBusy, SealError, SettingsError, StateError
 
 _MAX_SECRET_FILE_BYTES = 64 * 1024
 
 
 def write_private(path: Path, data: bytes) -> None:
-    """Write a file of mode 0600: afterwards it holds `data`, or what it held before."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    aside = path.with_name(f".{path.name}.partial")
-    handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
-    _sync_folder(path.parent)
+    """Write a file of mode 0600: afterwards it holds `data`, or what it held before.
+
+    Raises:
+        StateError: if it cannot be written: the disk is full, say.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        aside = path.with_name(f".{path.name}.partial")
+        handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise StateError(
+            f"{path} cannot be written ({error.strerror}): make room, or check its folder's mode"
+        ) from error
 
 
 def _sync_folder(folder: Path) -> None:

@@ -5,9 +5,12 @@ Nothing secret is ever passed in: identifiers, digests, counts, rounded accuraci
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import IO, Any
 
 Sink = Callable[[dict[str, Any]], None]
@@ -41,7 +44,28 @@ def json_lines(stream: IO[str]) -> Sink:
     """Return a sink that writes to a text stream and flushes every line."""
 
     def write(line: dict[str, Any]) -> None:
-        stream.write(json.dumps(line, separators=(", ", ": "), default=str) + "\n")
+        stream.write(_encode(line))
         stream.flush()
 
     return write
+
+
+def log_file(path: Path, max_bytes: int = 16 << 20) -> Sink:
+    """Return a sink that appends to a file of mode 0600; the one before it is kept beside it.
+
+    A full disk stops no work for want of a log line.
+    """
+
+    def write(line: dict[str, Any]) -> None:
+        with contextlib.suppress(OSError):
+            if path.exists() and path.stat().st_size > max_bytes:
+                path.replace(path.with_name(path.name + ".1"))
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(_encode(line))
+
+    return write
+
+
+def _encode(line: dict[str, Any]) -> str:
+    return json.dumps(line, separators=(", ", ": "), default=str) + "\n"

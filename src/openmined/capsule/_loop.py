@@ -17,7 +17,7 @@ from openmined.capsule import _batches, _delivery, _opening
 from openmined.capsule._bench import Bench, load_bench
 from openmined.capsule._combination import load_solver
 from openmined.capsule._context import Context
-from openmined.capsule._errors import CampaignRefused, CapsuleError, ReplayFailed
+from openmined.capsule._errors import CampaignRefused, CapsuleError, ReplayFailed, StateError
 from openmined.capsule._history import Unsettled, settle_history
 from openmined.capsule._rotation import rotate_keys, rotation_is_due
 from openmined.capsule._state import CampaignRow, Pending, SeenEvent
@@ -25,19 +25,20 @@ from openmined.capsule._steps import Step
 from openmined.protocol import Phase
 from openmined.sonar import (
     CampaignEvent,
+    CampaignLaunched,
     CampaignState,
     CursorState,
     EventCursor,
     Poll,
     Reverted,
     SonarError,
-    SonarEvent,
     Terms,
 )
 from openmined.storage import BlockNotFound, StorageError
 from openmined.syft import SyftError
 
 _FINAL_ROWS = ("ended", "foreign")
+_SHOW_EVERY_S = 5.0
 _FINALITY_S = 600.0
 """After a final event, secrets are kept this long, so that a reorganisation finds them."""
 
@@ -49,6 +50,8 @@ class Capsule:
         self._ctx = ctx
         self._benches: dict[int, Bench] = {}
         self._retry_at: dict[int, float] = {}
+        self._written_cursor = ""
+        self._shown_at = 0.0
         kept = ctx.state.meta("cursor")
         network = ctx.settings.network
         self._cursor = EventCursor(
@@ -67,10 +70,13 @@ class Capsule:
             try:
                 busy = self.turn()
                 wait = 0.0 if busy else loop.poll_interval_s
-            except (SonarError, StorageError) as error:
+            except (SonarError, StorageError, StateError) as error:
                 wait = min(loop.retry_s, max(2.0 * wait, loop.poll_interval_s))
                 self._ctx.log.write_change(
-                    "loop", "waiting", whom="chain", cause=f"{type(error).__name__}: {error}"
+                    "loop",
+                    "waiting",
+                    whom="disk" if isinstance(error, StateError) else "chain",
+                    cause=f"{type(error).__name__}: {error}",
                 )
             if wait:
                 _wait(wait, stop)
@@ -78,7 +84,7 @@ class Capsule:
     def turn(self) -> bool:
         """Look at the chain once and do what is due; return whether anything was done."""
         busy = self._follow()
-        self._ctx.state.set_meta("turned_at", f"{time.time():.3f}")
+        self._show_turning()
         for event in self._ctx.state.launched():
             row = self._ctx.state.campaign(event.campaign)
             if row is not None and row.launch == _launch_of(event) and row.phase in _FINAL_ROWS:
@@ -90,32 +96,35 @@ class Capsule:
 
     def _follow(self) -> bool:
         poll = self._cursor.poll()
-        mine = [_remembered(event) for event in poll.events if self._concerns(event, poll)]
+        mine = [_remembered(event) for event in self._ours(poll)]
         if poll.rolled_back_to is not None:
             self._ctx.log.write("reorganised", back_to=poll.rolled_back_to)
         if mine or poll.rolled_back_to is not None:
             self._ctx.on_step(Step.FOLLOW)
-        self._ctx.state.add_events(
-            mine, poll.state.model_dump_json(), rolled_back_to=poll.rolled_back_to
-        )
+        cursor = poll.state.model_dump_json()
+        if cursor != self._written_cursor:
+            self._ctx.state.add_events(mine, cursor, rolled_back_to=poll.rolled_back_to)
+            self._written_cursor = cursor
         for event in mine:
             self._ctx.log.write("seen", what=event.kind, campaign=event.campaign, block=event.block)
         return bool(mine)
 
-    def _concerns(self, event: SonarEvent, poll: Poll) -> bool:
-        if not isinstance(event, CampaignEvent):
-            return False
-        facts = event.arguments()
-        if "capsule" in facts:
-            return str(facts["capsule"]).lower() == self._ctx.address.lower()
-        known = {launch.campaign for launch in self._ctx.state.launched()}
-        known |= {
-            other.campaign
-            for other in poll.events
-            if isinstance(other, CampaignEvent)
-            and str(other.arguments().get("capsule", "")).lower() == self._ctx.address.lower()
-        }
-        return event.campaign in known
+    def _ours(self, poll: Poll) -> list[CampaignEvent]:
+        """Return the events of campaigns that name this Capsule."""
+        events = [event for event in poll.events if isinstance(event, CampaignEvent)]
+        launches = [event for event in events if isinstance(event, CampaignLaunched)]
+        address = self._ctx.address.lower()
+        ours = {launch.campaign for launch in self._ctx.state.launched()}
+        ours -= {launch.campaign for launch in launches}
+        ours |= {launch.campaign for launch in launches if launch.capsule.lower() == address}
+        return [event for event in events if event.campaign in ours]
+
+    def _show_turning(self) -> None:
+        """Let the HTTP interface know that the loop turns; now and then, to spare the disk."""
+        now = time.time()
+        if not 0.0 <= now - self._shown_at < _SHOW_EVERY_S:
+            self._ctx.state.set_meta("turned_at", f"{now:.3f}")
+            self._shown_at = now
 
     # ----------------------------------------------------------------- advance
 
@@ -197,7 +206,7 @@ class Capsule:
         if isinstance(settled, Unsettled):
             return self._wait_for(chain.id, "chain", "the last report to be confirmed")
         row = settled
-        pending = ctx.state.pending(chain.id)
+        pending = ctx.state.pending(chain.id) if chain.pending else []
         now = ctx.contract.now()
         if _delivery.delivery_is_due(chain, now):
             return self._deliver(chain, row, bench)
@@ -363,8 +372,7 @@ def _wait(seconds: float, stop: Callable[[], bool]) -> None:
         time.sleep(min(left, 0.2))
 
 
-def _remembered(event: SonarEvent) -> SeenEvent:
-    assert isinstance(event, CampaignEvent)
+def _remembered(event: CampaignEvent) -> SeenEvent:
     facts = {name: _plain(value) for name, value in event.arguments().items()}
     return SeenEvent(
         event.block_number,

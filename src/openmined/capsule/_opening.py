@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from openmined.capsule._bench import Bench, keep_bench
 from openmined.capsule._context import Array, Context, keys_file
@@ -33,6 +34,7 @@ from openmined.syft import (
 )
 
 INITIAL_WEIGHTS_MB = 64
+_LAST_SECOND = 253_402_300_799
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,9 @@ def _read_manifest(data: bytes, chain: CampaignState) -> CampaignManifest:
     if (manifest.start_ppm, manifest.target_ppm) != (terms.start_ppm, terms.target_ppm):
         raise CampaignRefused("spec: its start and target are not those of the terms")
     try:
-        parse_certificate(manifest.certificate)
+        # Beyond what datetime can say, a certificate that expires at all is not valid long enough.
+        closes_at = min(chain.closes_at, _LAST_SECOND)
+        parse_certificate(manifest.certificate, until=datetime.fromtimestamp(closes_at, UTC))
     except PgpError as error:
         raise CampaignRefused(f"data scientist's certificate: {error}") from error
     return manifest

@@ -123,8 +123,12 @@ class Identity:
         return cls(keys[0], keys[1:])
 
 
-def parse_certificate(text: str | bytes) -> Cert:
+def parse_certificate(text: str | bytes, *, until: datetime | None = None) -> Cert:
     """Read a foreign certificate and make sure that something can be encrypted to it.
+
+    Args:
+        text: armoured or binary.
+        until: when it must still be valid; now, if not given.
 
     Raises:
         PgpError: if it is none, is revoked or expired, or cannot receive.
@@ -139,8 +143,8 @@ def parse_certificate(text: str | bytes) -> Cert:
     if certificate.is_revoked:
         raise PgpError(f"certificate {certificate.fingerprint} is revoked")
     expiration = certificate.expiration
-    if expiration is not None and expiration <= datetime.now(UTC):
-        raise PgpError(f"certificate {certificate.fingerprint} expired on {expiration:%Y-%m-%d}")
+    if expiration is not None and expiration <= (until or datetime.now(UTC)):
+        raise PgpError(f"certificate {certificate.fingerprint} expires on {expiration:%Y-%m-%d}")
     try:
         pysequoia.encrypt(b"", recipients=[certificate], armor=False)
     except Exception as error:  # noqa: BLE001 -- pysequoia raises its own untyped errors

@@ -45,6 +45,12 @@ CREATE TABLE ledger (
     at REAL NOT NULL, PRIMARY KEY (campaign, epoch, kind, what)) STRICT;
 """
 
+_SUBMITTED = """
+SELECT facts, seen_at, gradient, row_number() OVER (
+    PARTITION BY json_extract(facts, '$.miner') ORDER BY block, log) - 1 AS rank
+FROM events WHERE campaign = ? AND kind = 'GradientSubmitted' ORDER BY block, log
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class SeenEvent:
@@ -216,32 +222,16 @@ class State:
 
     def submitted(self, campaign: int) -> list[Pending]:
         """Return every gradient ever submitted to the campaign, oldest first."""
-        found: list[Pending] = []
-        rank: dict[str, int] = {}
-        for event in self.events(campaign, "GradientSubmitted"):
-            facts = event.facts
-            rank[facts["miner"]] = rank.get(facts["miner"], -1) + 1
-            found.append(
-                Pending(
-                    gradient=facts["gradient"],
-                    miner=facts["miner"],
-                    version=facts["version"],
-                    envelope=bytes.fromhex(facts["envelope"]),
-                    seen_at=event.seen_at,
-                    rank=rank[facts["miner"]],
-                )
-            )
-        return found
+        return [_pending(row) for row in self._db.execute(_SUBMITTED, (campaign,))]
 
     def pending(self, campaign: int) -> list[Pending]:
         """Return the campaign's gradients that are neither scored nor returned, oldest first."""
         rows = self._db.execute(
-            "SELECT gradient FROM events WHERE campaign = ? AND kind IN "
-            "('GradientScored', 'BondReclaimed')",
-            (campaign,),
+            f"SELECT * FROM ({_SUBMITTED}) WHERE gradient NOT IN (SELECT gradient FROM events "  # noqa: S608 -- our own text
+            "WHERE campaign = ? AND kind IN ('GradientScored', 'BondReclaimed'))",
+            (campaign, campaign),
         )
-        done = {int(row[0]) for row in rows}
-        return [one for one in self.submitted(campaign) if one.gradient not in done]
+        return [_pending(row) for row in rows]
 
     # ------------------------------------------------------------- campaigns
 
@@ -365,6 +355,18 @@ class State:
                 "INSERT OR IGNORE INTO ledger VALUES (?, ?, ?, ?, ?)",
                 (campaign, epoch, kind, what, time.time()),
             )
+
+
+def _pending(row: tuple[str, float, int, int]) -> Pending:
+    facts = json.loads(row[0])
+    return Pending(
+        gradient=facts["gradient"],
+        miner=facts["miner"],
+        version=facts["version"],
+        envelope=bytes.fromhex(facts["envelope"]),
+        seen_at=float(row[1]),
+        rank=int(row[3]),
+    )
 
 
 def _connect(path: Path) -> sqlite3.Connection:

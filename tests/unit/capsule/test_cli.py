@@ -12,6 +12,7 @@ from openmined.capsule._folder import read_identity
 from openmined.capsule._keyring import Unlock, open_keyring
 from openmined.capsule._state import CampaignRow, State
 from openmined.cli import main
+from openmined.sonar import Wallet
 
 PLACE = [
     "--rpc-url", NETWORK["rpc_url"], "--chain-id", "31337",
@@ -97,6 +98,18 @@ def test_rotating_the_identity_and_the_passphrase(
     new.chmod(0o600)
     run("rotate", sealed.folder, "--new-passphrase-file", new, "--key-file", sealed.key_file)
     assert open_keyring(sealed.folder, Unlock(passphrase="correct horse")) is not None
+
+
+def test_the_wallet_can_be_taken_elsewhere(
+    sealed: Sealed, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new, target = tmp_path / "passphrase", tmp_path / "keystore.json"
+    new.write_text("correct horse\n")
+    new.chmod(0o600)
+    options = ["--key-file", str(sealed.key_file), "--new-passphrase-file", str(new)]
+    run("export-wallet", sealed.folder, target, *options)
+    assert Wallet.from_keystore(target, "correct horse").address == sealed.address
+    assert "exists already" in refused(capsys, "export-wallet", sealed.folder, target, *options)
 
 
 def test_asking_for_new_campaign_keys(sealed: Sealed, capsys: pytest.CaptureFixture[str]) -> None:

@@ -119,7 +119,7 @@ def test_an_expired_certificate_is_refused() -> None:
 
     original, _pgp.datetime = _pgp.datetime, Later
     try:
-        with pytest.raises(PgpError, match="expired on"):
+        with pytest.raises(PgpError, match="expires on"):
             parse_certificate(text)
     finally:
         _pgp.datetime = original
