@@ -336,3 +336,65 @@ def test_compare_sees_a_row_too_many(database: Database, world: World, node: Nod
     index(database, node)
     with database.reading() as left, database.reading() as right:
         assert compare(left, right) > 10
+
+
+@pytest.mark.parametrize("dense", [1, 256])
+@pytest.mark.parametrize("moment", range(1, 9))
+@pytest.mark.parametrize("depth", [1, 12])
+def test_reorganised_between_any_two_requests(
+    database: Database, world: World, node: Node, dense: int, moment: int, depth: int
+) -> None:
+    def live() -> None:
+        for number in range(6):
+            if number % 3 == 1:  # between blocks with events some without: no log gives them away
+                world.act()
+            world.mine()
+
+    for _ in range(5):
+        live()
+    indexer = Indexer(database, node.chain(dense_blocks=dense))
+    indexer.prepare()
+    indexer.catch_up()
+    live()
+    countdown = iter(range(moment, 0, -1))
+
+    def interfere() -> None:
+        if next(countdown, None) == 1:
+            world.fork(depth)
+            live()
+            live()
+
+    node.on_request = interfere
+    for _ in range(4):
+        indexer.step()
+    node.on_request = lambda: None
+    indexer.catch_up()
+    verify(database, Node(world).chain())
+
+
+@pytest.mark.parametrize("moment", range(1, 7))
+def test_what_nothing_later_tells_of_is_taken_back_too(
+    database: Database, world: World, node: Node, moment: int
+) -> None:
+    campaign = opened(world)
+    world.top_up(campaign, 77)
+    world.mine()
+    indexer = Indexer(database, node.chain(dense_blocks=1))
+    indexer.prepare()
+    indexer.catch_up()
+    for _ in range(4):
+        world.mine()
+    countdown = iter(range(moment, 0, -1))
+
+    def interfere() -> None:
+        if next(countdown, None) == 1:
+            world.fork(5)  # without the top-up
+            for _ in range(6):
+                world.mine()
+
+    node.on_request = interfere
+    for _ in range(3):
+        indexer.step()
+    indexer.catch_up()
+    assert rows(database, schema.campaigns)[0]["bounty"] == 1000
+    verify(database, Node(world).chain())
