@@ -80,7 +80,7 @@ def test_planted_rows_appear_nowhere(world: MineWorld) -> None:
     )
     with MineProcess(folder.path) as mine:
         url = wait_for(lambda: serving_url(folder))
-        opened = world.open(world.launch(manifest), manifest, shape=(34, 2))
+        opened = world.open(world.launch(manifest), manifest)
         (event,) = world.wait_submitted(opened.campaign)
         # It was trained on: the answer is not zero. And still:
         assert abs(world.decrypt(opened, event)).max() > 1e-3

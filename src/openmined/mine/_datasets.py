@@ -299,7 +299,10 @@ def _load_index(place: Path, identity: str, dataset: Dataset) -> tuple[bytes, Ro
 
 
 def _save_index(folder: MineFolder, path: Path, key: bytes, index: RowIndex) -> None:
+    import pyarrow as pa
+
     # Streamed: ten million rows make two hundred megabytes of hashes.
+    pa.default_memory_pool().release_unused()
     partial = path.with_name(f".{path.name}.partial")
     partial.unlink(missing_ok=True)
     with encrypting(partial, folder.recipient) as stream:

@@ -32,7 +32,7 @@ CREATE TABLE decisions (
     id INTEGER PRIMARY KEY, at TEXT NOT NULL, campaign INTEGER NOT NULL, dataset TEXT NOT NULL,
     verdict TEXT NOT NULL, causes TEXT NOT NULL) STRICT;
 CREATE INDEX decisions_by_campaign ON decisions (campaign, dataset);
-CREATE TABLE titles (campaign INTEGER PRIMARY KEY, title TEXT NOT NULL) STRICT;
+CREATE TABLE campaigns (campaign INTEGER PRIMARY KEY, spec TEXT NOT NULL, title TEXT) STRICT;
 CREATE TABLE answers (
     campaign INTEGER NOT NULL, dataset TEXT NOT NULL, answer TEXT NOT NULL, at TEXT NOT NULL,
     PRIMARY KEY (campaign, dataset)) STRICT;
@@ -241,13 +241,44 @@ class Ledger:
             for row in rows
         ]
 
+    def remember_campaign(self, campaign: int, spec: str) -> bool:
+        """Remember which campaign has a number; tell whether it was another one before.
+
+        A reorganisation can give a number to another campaign. What was decided, answered, sent
+        and charged for the former one is then kept under a negative number: an approval must not
+        pass from one campaign to another.
+        """
+        with self._transaction() as db:
+            row = db.execute(
+                "SELECT spec FROM campaigns WHERE campaign = ?", (campaign,)
+            ).fetchone()
+            replaced = row is not None and row["spec"] != spec
+            if replaced:
+                lowest = db.execute("SELECT min(campaign) AS low FROM campaigns").fetchone()["low"]
+                retired = min(lowest, 0) - 1
+                for table in ("campaigns", "decisions", "answers", "submissions", "privacy"):
+                    db.execute(
+                        f"UPDATE {table} SET campaign = ? WHERE campaign = ?",  # noqa: S608
+                        (retired, campaign),
+                    )
+                db.execute(
+                    "UPDATE submissions SET step = ?, problem = ? "
+                    "WHERE campaign = ? AND step NOT IN (?, ?)",
+                    (Step.FAILED, "a reorganisation took the campaign", retired, *FINAL_STEPS),
+                )
+            db.execute(
+                "INSERT OR IGNORE INTO campaigns (campaign, spec) VALUES (?, ?)", (campaign, spec)
+            )
+        return replaced
+
     def note_title(self, campaign: int, title: str) -> None:
         """Remember what a campaign calls itself."""
-        self._write("INSERT OR REPLACE INTO titles VALUES (?, ?)", (campaign, title))
+        self._write("UPDATE campaigns SET title = ? WHERE campaign = ?", (title, campaign))
 
     def titles(self) -> dict[int, str]:
         """Return the campaigns' titles, as far as their manifests were read."""
-        return {row["campaign"]: row["title"] for row in self._all("SELECT * FROM titles", ())}
+        rows = self._all("SELECT * FROM campaigns WHERE title IS NOT NULL", ())
+        return {row["campaign"]: row["title"] for row in rows}
 
     def give_answer(self, campaign: int, dataset: str, answer: Answer) -> None:
         """Write down what the owner answers about a campaign and a dataset."""
@@ -285,6 +316,8 @@ class Ledger:
         for name in ("bond", "payout", "bond_returned"):
             if values.get(name) is not None:
                 values[name] = str(values[name])
+        if "datasets" in values:
+            values["datasets"] = json.dumps(list(values["datasets"]))
         columns = ", ".join(f"{name} = ?" for name in values)
         self._write(
             f"UPDATE submissions SET {columns} WHERE campaign = ? AND version = ?",  # noqa: S608
@@ -421,8 +454,8 @@ class Ledger:
 
 
 _FACTS = {
-    "left_mine", "samples", "envelope", "nonce", "tx", "gradient", "bond", "share_ppm", "payout",
-    "bond_returned", "reason", "problem",
+    "datasets", "left_mine", "samples", "envelope", "nonce", "tx", "gradient", "bond", "share_ppm",
+    "payout", "bond_returned", "reason", "problem",
 }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ reason and tried again later; nothing but a stop ends the loop.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 _RECHECK_S = 15.0
 _DOUBT_S = 5.0
+_LOST_BONDS = 2
 _START_OVER = (Step.INTENDED, Step.DOWNLOADED, Step.TRAINED)
 
 
@@ -161,6 +162,9 @@ class MineLoop:
         before = self.views
         self.views = fold_events(self.ledger.events(), self._secrets.wallet.address)
         for number, view in self.views.items():
+            known = number in before and before[number].spec == view.spec
+            if not known and self.ledger.remember_campaign(number, view.spec):
+                self._log.say("reorganised", campaign=number)
             if before.get(number) != view:
                 self._due.pop(number, None)
                 self._reconcile(view)
@@ -295,13 +299,10 @@ class MineLoop:
         done = self.ledger.submissions(view.campaign)
         if any(submission.version == view.version for submission in done):
             return False
-        tail = done[-self.settings.loop.patience :]
-        fruitless = [s for s in tail if not s.share_ppm and s.reason != Reason.STALE]
-        if len(fruitless) >= self.settings.loop.patience:
-            text = f"its last {len(fruitless)} gradients earned nothing"
-            self._judge.note(view, "refuse", "fruitless", text)
-            return False
-        return True
+        problem = fruitless(done, self.settings.loop.patience)
+        if problem:
+            self._judge.note(view, "refuse", "fruitless", problem)
+        return not problem
 
     def _still_open(self, view: CampaignView) -> bool:
         return (
@@ -372,6 +373,17 @@ class MineLoop:
             refresh=self._refresh,
             at_step=self._at_step,
         )
+
+
+def fruitless(done: Sequence[Submission], patience: int) -> str:
+    """Say why a mine leaves a campaign alone, from its gradients so far; empty if it goes on."""
+    tail = [s for s in done if s.reason != Reason.STALE][-patience:]
+    if len(tail) == patience and not any(s.share_ppm for s in tail):
+        return f"its last {patience} gradients earned nothing"
+    lost = [s for s in tail[-_LOST_BONDS:] if s.reason and Reason(s.reason).loses_bond]
+    if len(lost) == _LOST_BONDS:
+        return f"its last {_LOST_BONDS} gradients lost their bonds"
+    return ""
 
 
 def _mtime(path: object) -> int:

@@ -42,7 +42,7 @@ class LoopSettings(Frozen):
     """How the mine polls and how long it keeps trying."""
 
     poll_interval_s: float = Field(default=5.0, ge=0.02, le=3600)
-    patience: int = Field(default=4, ge=1, le=1000)
+    patience: int = Field(default=8, ge=1, le=1000)
     """Gradients in a row that earn nothing before the mine leaves a campaign alone."""
     retry_s: float = Field(default=30.0, ge=0.02, le=86_400)
     """Wait before trying again what failed for a passing reason (store away, no funds)."""

@@ -87,6 +87,8 @@ class Worker:
 
     def make_again(self, job: Job, submission: Submission) -> Submission:
         """Do the work of a claim anew: nothing of it had left the mine."""
+        names = [dataset.name for dataset in job.datasets]
+        submission = self._advance(submission, Step.INTENDED, datasets=names)
         return self._make(job, submission)
 
     def bring(self, view: CampaignView, submission: Submission) -> Submission:

@@ -59,6 +59,7 @@ from openmined.syft import (
     decrypt_update,
     encrypt_model,
     generate_keys,
+    initial_weights,
     spec_from_manifest,
 )
 
@@ -183,12 +184,11 @@ class MineWorld:
         change_keys: Callable[[KeysManifest], KeysManifest] = lambda found: found,
         change_model: Callable[[ModelManifest], ModelManifest] = lambda found: found,
         change_blob: Callable[[str, bytes], bytes] = lambda _purpose, data: data,
-        shape: tuple[int, int] = (9, 3),
     ) -> Opened:
         opened = Opened(
             campaign, manifest, *self.publish_keys(manifest, campaign, 1, change_keys, change_blob)
         )
-        start = np.zeros(shape) if weights is None else weights
+        start = initial_weights(spec_from_manifest(manifest)) if weights is None else weights
         model = self.publish_model(opened, 1, start, change_model, change_blob)
         self.capsule.open_campaign(campaign, opened.keys_digest, model, START_PPM)
         return opened

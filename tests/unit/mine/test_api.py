@@ -274,7 +274,8 @@ def test_a_file_is_uploaded_previewed_imported_and_deleted(
     assert answer.status_code == 202
     done = wait_for_import(owner, answer.json()["id"])
     assert (done["state"], done["rows_added"], done["total"]) == ("done", 50, 50), done
-    assert list(Path("/dev/shm").glob("openmined-mine-*/*")) == [], "uploads are forgotten"
+    again = owner.post("/api/v1/imports/preview", json=body)
+    assert error_of(again) == (422, "import-refused"), "an upload is forgotten once imported"
 
     (dataset,) = owner.get("/api/v1/datasets").json()
     assert (dataset["name"], dataset["rows"], dataset["permission"]["mode"]) == ("mine", 50, "deny")
@@ -345,6 +346,7 @@ def test_decisions_are_answered(owner: httpx.Client, made: tuple[MineFolder, Sec
     ledger = folder.ledger()
     cause = Cause(code="ask", text="the owner has to be asked")
     ledger.record_decision(7, "data", Decision(verdict="ask", causes=(cause,)))
+    ledger.remember_campaign(7, "11" * 32)
     ledger.note_title(7, "Cats <script>")
     assert owner.get("/api/v1/status").json()["waiting_for_you"] == 1
     (found,) = owner.get("/api/v1/decisions").json()

@@ -13,6 +13,7 @@ from openmined.mine._accounts import sum_earnings, withdrawable
 from openmined.mine._campaigns import fold_events
 from openmined.mine._errors import LedgerDamaged
 from openmined.mine._ledger import StoredEvent
+from openmined.mine._loop import fruitless
 from openmined.mine._permissions import Cause
 from openmined.protocol import Phase
 
@@ -150,3 +151,50 @@ def test_earnings_add_up(ledger: Ledger) -> None:
     found = (campaign.gradients, campaign.scored, campaign.rejected, campaign.paid)
     assert found == (3, 1, 1, 1)
     assert withdrawable(events, views, MINER.upper().replace("0X", "0x")) == {"0x" + "0" * 40: 200}
+
+
+def test_an_approval_does_not_pass_to_another_campaign_of_the_number(ledger: Ledger) -> None:
+    assert not ledger.remember_campaign(3, "aa" * 32)
+    ledger.note_title(3, "Cats")
+    ledger.give_answer(3, "data", "approved")
+    ledger.charge_privacy("data", 3, 1.0, 1e-6)
+    ledger.record_decision(3, "data", decision("accept", "a"))
+    ledger.claim(3, 1, 1, ["data"])
+    ledger.advance(3, 1, Step.SUBMITTED, left_mine=1, envelope="ee")
+    assert not ledger.remember_campaign(3, "aa" * 32)
+    assert ledger.remember_campaign(3, "bb" * 32)
+    assert ledger.answer(3, "data") == "none"
+    assert ledger.submissions(3) == []
+    assert ledger.titles() == {-1: "Cats"}
+    assert not ledger.privacy_paid("data", 3)
+    assert ledger.epsilon_spent("data") == 1.0, "what was spent stays spent"
+    (former,) = ledger.submissions(-1)
+    assert former.step == Step.FAILED
+    ledger.claim(3, 1, 1, ["data"])
+    assert ledger.remember_campaign(3, "cc" * 32)
+    assert [s.campaign for s in ledger.submissions()] == [-2, -1]
+
+
+def outcome(ledger: Ledger, version: int, share: int, reason: int) -> None:
+    ledger.claim(1, version, 1, ["data"])
+    ledger.advance(1, version, Step.OUTCOME, share_ppm=share, reason=reason)
+
+
+def test_a_mine_leaves_a_campaign_that_pays_it_nothing(ledger: Ledger) -> None:
+    for version in range(1, 4):
+        outcome(ledger, version, 0, 0)
+        assert fruitless(ledger.submissions(1), 4) == ""
+    outcome(ledger, 4, 0, 128)  # stale: not the gradient's fault
+    assert fruitless(ledger.submissions(1), 4) == ""
+    outcome(ledger, 5, 0, 0)
+    assert "earned nothing" in fruitless(ledger.submissions(1), 4)
+    outcome(ledger, 6, 10, 0)
+    assert fruitless(ledger.submissions(1), 4) == ""
+
+
+def test_a_mine_leaves_a_campaign_that_takes_its_bonds(ledger: Ledger) -> None:
+    outcome(ledger, 1, 10, 0)
+    outcome(ledger, 2, 0, 5)
+    assert fruitless(ledger.submissions(1), 8) == ""
+    outcome(ledger, 3, 0, 3)
+    assert "lost their bonds" in fruitless(ledger.submissions(1), 8)
