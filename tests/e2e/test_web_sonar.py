@@ -5,9 +5,13 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import os
 import re
 import secrets
+import signal
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -153,6 +157,7 @@ def test_a_campaign_from_launch_to_audit(world: World, watched: Watched) -> None
     number = wait_for_launch(page)
 
     expect(page.get_by_role("heading", name="Digits <b>&amp; more</b>")).to_be_visible()
+    watched.allow("status of 404")  # asked for a moment before it was in the index
     expect(page.get_by_text("Delivered", exact=True)).to_be_visible(timeout=SLOW_MS)
     expect(page.get_by_role("button", name=re.compile("Show .* gradient")).first).to_be_visible()
     page.get_by_role("button", name=re.compile("Show .* gradient")).first.click()
@@ -221,6 +226,54 @@ def test_a_launch_refused_in_the_wallet_or_by_the_contract_costs_nothing(
     page.get_by_role("button", name="Launch the campaign").click()
     expect(page.get_by_text("Not enough ETH")).to_be_visible(timeout=SLOW_MS)
     assert call(world.rpc, "eth_getBalance", world.account, "latest") == before
+
+
+def test_a_launch_is_followed_after_a_reload_and_cancelled_before_it_opens(
+    world: World, watched: Watched
+) -> None:
+    page = watched.page
+    page.goto(world.url + "/launch")
+    connect(page)
+    fill_in(page, world, title="Never opened")
+    make_key(page, world.folder / "never.asc")
+    with capsule_asleep(world):
+        call(world.rpc, "evm_setAutomine", False)
+        page.get_by_role("button", name="Launch the campaign").click()
+        expect(page.get_by_text("Sent. Waiting for a block")).to_be_visible(timeout=SLOW_MS)
+        page.reload()
+        follow = page.get_by_role("button", name="Go on following it")
+        expect(follow).to_be_visible()
+        expect(page.get_by_label("Title")).to_be_disabled()
+        follow.click()
+        call(world.rpc, "evm_setAutomine", True)
+        call(world.rpc, "evm_mine")
+        wait_for_launch(page)
+        expect(page.get_by_text("Waiting to open")).to_be_visible()
+        page.get_by_role("button", name="Top up the bounty").click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_label("Amount in ETH").fill("0,5")
+        expect(dialog.get_by_text("write a number like 0.25")).to_be_visible()
+        dialog.get_by_label("Amount in ETH").fill("0.5")
+        dialog.get_by_role("button", name="Top up").click()
+        expect(dialog.get_by_text("The bounty is larger now.")).to_be_visible()
+        dialog.get_by_role("button", name="Close").click()
+        expect(page.get_by_text(re.compile(r"^1\.5.ETH$")).first).to_be_visible()
+        page.get_by_role("button", name="Cancel the campaign").click()
+        dialog.get_by_role("button", name="Cancel the campaign").click()
+        expect(page.get_by_text("Cancelled", exact=True)).to_be_visible()
+    expect(page.get_by_text("are credited to this account")).to_contain_text("1.5")
+    watched.allow("status of 404")
+
+
+@contextmanager
+def capsule_asleep(world: World) -> Iterator[None]:
+    """Stop Capsule's loop for a while; its read-only interface, another process, goes on."""
+    process = world.devnet.supervisor.process_id("capsule")
+    os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(process, signal.SIGCONT)
 
 
 @pytest.mark.parametrize(
@@ -301,6 +354,26 @@ def test_everything_can_be_reached_by_keyboard(world: World, watched: Watched) -
         )
     assert any("Launch a campaign" in text for text in seen)
     assert any("Connect wallet" in text for text in seen)
+
+
+def test_anybody_can_expire_what_capsule_let_lie(world: World, watched: Watched) -> None:
+    page = watched.page
+    with capsule_asleep(world):
+        page.goto(world.url + "/launch")
+        connect(page)
+        fill_in(page, world, title="Left lying")
+        make_key(page, world.folder / "lying.asc")
+        page.get_by_role("button", name="Launch the campaign").click()
+        number = wait_for_launch(page)
+        call(world.rpc, "evm_increaseTime", 9 * 86_400)
+        call(world.rpc, "evm_mine")
+        page.clock.set_fixed_time(time.time() * 1000 + 9 * 86_400_000)
+        page.goto(f"{world.url}/campaigns/{number}")
+        expect(page.get_by_text("Capsule has been silent for too long")).to_be_visible()
+        page.get_by_role("button", name="Expire the campaign").click()
+        page.get_by_role("dialog").get_by_role("button", name="Expire the campaign").click()
+        expect(page.get_by_text("Expired", exact=True)).to_be_visible()
+    watched.allow("status of 404")
 
 
 def test_the_first_load_is_small() -> None:

@@ -27,6 +27,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+_PATIENCE_MS = 20_000
 WIDTHS = (390, 1440)
 KEEP = os.environ.get("OPENMINED_SCREENSHOTS") == "write"
 """Whether screenshots replace the committed ones: they differ with every run."""
@@ -46,8 +47,9 @@ def missing_for_browser(static: Path) -> str | None:
 @contextmanager
 def browsing() -> Iterator[Browser]:
     """Run a headless chromium."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=_PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         yield browser
@@ -71,7 +73,7 @@ class Watched:
 def open_page(browser: Browser, hosts: set[str], **options: Any) -> Iterator[Watched]:
     """Open a page that may call `hosts` only; scripts' errors and CSP violations fail the test."""
     context = browser.new_context(reduced_motion="reduce", accept_downloads=True, **options)
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(_PATIENCE_MS)
     watched = Watched(context.new_page(), hosts)
     _watch(context, watched)
     yield watched
