@@ -23,7 +23,8 @@ from openmined.stats._database import (
 from openmined.stats._errors import DatabaseError, StatsError
 from openmined.stats._export import export_snapshot
 from openmined.stats._feed import Feed
-from openmined.stats._indexer import Indexer, Progress, refold
+from openmined.stats._indexer import Indexer, Progress
+from openmined.stats._indexer import rebuild as rebuild_index
 from openmined.stats._manifests import ManifestReader
 from openmined.stats._rpc import Rpc
 from openmined.stats._serve import end_on_signals, listen_on, make_server, working
@@ -117,8 +118,7 @@ def rebuild(
     """Make the tables anew from the stored events; asks nothing of the chain."""
     opened = open_database(_url(database, database_file), migrate=True)
     try:
-        with opened.writing() as connection:
-            count = refold(connection)
+        count = rebuild_index(opened)
     finally:
         opened.close()
     typer.echo(f"rebuilt from {count} events")

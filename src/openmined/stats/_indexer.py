@@ -89,6 +89,7 @@ class Indexer:
         self._from_block = from_block
         self._clock = clock
         self._rows: Rows | None = None
+        self._rows_at = -1
         self._connection: Connection | None = None
         self._behind = 0
         self._moved = 0
@@ -215,7 +216,7 @@ class Indexer:
                 store.move_cursor(connection, cursor, after)
                 store.write_blocks(connection, segment.blocks)
                 store.write_events(connection, segment.events)
-                rows = self._rows_on(connection)
+                rows = self._rows_on(connection, cursor)
                 fold_all(segment.events, rows, undo_above=final)
                 store.save(connection, rows)
                 store.prune(connection, final)
@@ -228,10 +229,12 @@ class Indexer:
         finally:
             self._connection = None
         rows.shrink(_CACHED_ROWS)
+        self._rows_at = after.generation
 
-    def _rows_on(self, connection: Connection) -> Rows:
+    def _rows_on(self, connection: Connection, cursor: Cursor) -> Rows:
         self._connection = connection
-        if self._rows is None:
+        # Rows kept from the last step are good only if nobody has written since.
+        if self._rows is None or self._rows_at != cursor.generation:
             self._rows = Rows(lambda table, keys: store.loader(self._open())(table, keys))
         return self._rows
 
@@ -358,6 +361,18 @@ def refold(connection: Connection, *, up_to: int | None = None) -> int:
         rows.shrink(_CACHED_ROWS)
         count += len(page)
     return count
+
+
+def rebuild(database: Database) -> int:
+    """Make the derived tables anew from the stored events; return how many events there are."""
+    with database.writing() as connection:
+        cursor = store.read_cursor(connection)
+        if cursor is None:
+            return 0
+        # What undid blocks is gone with the old rows: the next reorganisation folds anew.
+        after = replace(cursor, generation=cursor.generation + 1, undo_floor=cursor.block_number)
+        store.move_cursor(connection, cursor, after)
+        return refold(connection)
 
 
 def read_settings(connection: Connection) -> dict[str, str]:

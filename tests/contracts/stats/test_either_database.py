@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import text
 from tests.unit.stats.serving import served
-from tests.unit.stats.stats_world import ETH, Node, World
+from tests.unit.stats.stats_world import COIN, ETH, Node, World
+from tests.unit.stats.test_manifests import HOSTILE, Shelf, manifest
+from tests.unit.stats.test_reports import KEYS, TODAY, body, post, service_on
 
 from openmined.stats import (
     AnotherIndexer,
@@ -22,6 +27,7 @@ from openmined.stats import (
 )
 from openmined.stats._indexer import refold
 from openmined.stats._store import read_cursor
+from openmined.stats._tables import DATASETS
 from openmined.stats._verify import digest_tables
 
 
@@ -153,3 +159,46 @@ def test_readers_see_one_state(database: Database) -> None:
             world.mine()
         indexer.catch_up()
         assert digest_tables(connection) == before
+
+
+def test_search_and_schemas(database: Database) -> None:
+    shelf = Shelf(database)
+    shelf.publish(manifest("Größe der Bäume", HOSTILE), bounty=10**38)
+    shelf.publish(manifest("Moods"), token=COIN, bounty=5)
+    shelf.launch(b"\x07" * 32)
+    shelf.read()
+    with served(app(database)) as api:
+        for text, expected in (("baum", [1]), ("BÄUME grö", [1]), ("m", [2]), ("%", None)):
+            answer = api.get("/v1/campaigns", params={"q": text})
+            if expected is None:
+                assert answer.status_code == 422
+            else:
+                assert [item["campaign"] for item in answer.json()["items"]] == expected, text
+        assert api.get("/v1/campaigns/1").json()["description"] == HOSTILE
+        [entry] = api.get("/v1/schemas").json()["items"]
+        assert entry["campaigns"] == 2
+        assert {a["token"]: a["amount"] for a in entry["open_bounty"]} == {
+            ETH: str(10**38),
+            COIN: "5",
+        }
+        assert api.get("/v1/campaigns/3").json()["manifest"] == "wanted"
+
+
+def test_usage_reports(database: Database) -> None:
+    service = service_on(database)
+    with served(create_app(service)) as api:
+        for key in KEYS[:4]:
+            assert post(api, body(key, day=TODAY - 1)).json() == {"outcome": "new"}
+            assert post(api, body(key, day=TODAY - 1)).json() == {"outcome": "known"}
+        usage = api.get("/v1/usage").json()
+    assert usage["mines"] == 4
+    assert usage["schemas"] == [{"schema_id": "openmined/tweets@1", "mines": 4, "records": 4900}]
+
+
+def test_downloads(database: Database) -> None:
+    index(database, history(acts=60))
+    with served(app(database)) as api:
+        for name in DATASETS:
+            text = api.get(f"/v1/tables/{name}.csv").content.decode()
+            parquet = pq.read_table(io.BytesIO(api.get(f"/v1/tables/{name}.parquet").content))
+            assert parquet.num_rows == len(list(csv.reader(io.StringIO(text, newline="")))) - 1

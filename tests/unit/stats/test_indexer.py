@@ -19,7 +19,7 @@ from openmined.stats._errors import (
     WrongChain,
     WrongContract,
 )
-from openmined.stats._indexer import Indexer, refold
+from openmined.stats._indexer import Indexer, rebuild, refold
 from openmined.stats._store import read_cursor
 from openmined.stats._verify import compare, digest_tables, verify
 
@@ -34,6 +34,15 @@ def index(database: Database, node: Node, **settings: Any) -> Indexer:
 def rows(database: Database, table: Any) -> list[dict[str, Any]]:
     with database.reading() as connection:
         return [dict(row) for row in connection.execute(select(table)).mappings()]
+
+
+def assert_equals_refolded(database: Database) -> None:
+    with database.engine.connect() as connection:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        found = digest_tables(connection)
+        refold(connection)
+        assert digest_tables(connection) == found
+        connection.rollback()
 
 
 def opened(world: World, **terms: Any) -> Campaign:
@@ -108,6 +117,24 @@ def test_a_reorganisation_is_taken_back_exactly(
     assert rows(database, schema.events) == kept
     verify(database, node.chain())
     indexer.catch_up()
+    verify(database, node.chain())
+
+
+def test_every_depth_from_1_to_64(database: Database, world: World, node: Node) -> None:
+    for _ in range(80):
+        world.act()
+        world.mine()
+    indexer = index(database, node)
+    for depth in range(1, 65):
+        world.fork(depth)
+        for _ in range(depth + 1):
+            if world.random.random() < 0.5:
+                world.act()
+            world.mine()
+        assert indexer.step().outcome == "rolled back"
+        indexer.catch_up()
+        if depth % 7 == 0:
+            assert_equals_refolded(database)
     verify(database, node.chain())
 
 
@@ -303,6 +330,31 @@ def test_two_indexers_do_not_mix(database: Database, world: World, node: Node) -
     segment = first._chain.segment(first._ancestor(stale.block_number), world.head)
     with pytest.raises(AnotherIndexer, match="only one indexer"):
         first._advance(stale, segment, world.head)
+
+
+def test_two_indexers_that_take_turns(database: Database, world: World, node: Node) -> None:
+    first, second = index(database, node), index(database, node)
+    for _ in range(30):
+        for indexer in (first, second):
+            for _ in range(3):
+                world.act()
+            world.mine()
+            indexer.catch_up()
+    verify(database, node.chain())
+
+
+def test_reorganised_after_a_rebuild(database: Database, world: World, node: Node) -> None:
+    for _ in range(40):
+        world.act()
+        world.mine()
+    indexer = index(database, node)
+    assert rebuild(database) == len(rows(database, schema.events))
+    world.fork(10)
+    for _ in range(12):
+        world.act()
+        world.mine()
+    indexer.catch_up()
+    verify(database, node.chain())
 
 
 def test_folding_the_stored_events_gives_the_same_tables(
