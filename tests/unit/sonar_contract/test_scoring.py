@@ -87,7 +87,7 @@ def test_less_than_the_step_pays_nothing_unless_it_reaches_the_target(
 
 
 @settings(
-    max_examples=100,
+    max_examples=60,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
