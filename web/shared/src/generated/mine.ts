@@ -929,7 +929,7 @@ export interface components {
             poll_interval_s?: number;
             /**
              * Patience
-             * @default 4
+             * @default 8
              */
             patience?: number;
             /**
@@ -1205,6 +1205,15 @@ export interface operations {
                     "application/json": components["schemas"]["Health"];
                 };
             };
+            /** @description The body is no JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Not logged in, or a wrong passphrase. */
             401: {
                 headers: {
@@ -1286,6 +1295,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description The body is no JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
             /** @description Not logged in, or a wrong passphrase. */
@@ -1375,6 +1393,15 @@ export interface operations {
                     "application/json": components["schemas"]["Session"];
                 };
             };
+            /** @description The body is no JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Not logged in, or a wrong passphrase. */
             401: {
                 headers: {
@@ -1456,6 +1483,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description The body is no JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
             /** @description Not logged in, or a wrong passphrase. */
@@ -1541,6 +1577,15 @@ export interface operations {
                     "text/plain": string;
                 };
             };
+            /** @description The body is no JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Not logged in, or a wrong passphrase. */
             401: {
                 headers: {
@@ -1624,6 +1669,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DatasetAnswer"][];
+                };
+            };
+            /** @description The body is no JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
             /** @description Not logged in, or a wrong passphrase. */
@@ -1714,6 +1768,15 @@ export interface operations {
                     "application/json": components["schemas"]["DatasetAnswer"];
                 };
             };
+            /** @description The body is no JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Not logged in, or a wrong passphrase. */
             401: {
                 headers: {
@@ -1799,6 +1862,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description The body is no JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
             };
             /** @description Not logged in, or a wrong passphrase. */
             401: {
@@ -1890,6 +1962,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DatasetAnswer"];
+                };
+            };
+            /** @description The body is no JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
             /** @description Not logged in, or a wrong passphrase. */
@@ -1984,6 +2065,15 @@ export interface operations {
                     "application/json": components["schemas"]["Exposure"];
                 };
             };
+            /** @description The body is no JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Not logged in, or a wrong passphrase. */
             401: {
                 headers: {
@@ -2067,6 +2157,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AdapterAnswer"][];
+                };
+            };
+            /** @description The body is no JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
             /** @description Not logged in, or a wrong passphrase. */
@@ -2161,6 +2260,15 @@ export interface operations {
                     "application/json": components["schemas"]["Upload"];
                 };
             };
+            /** @description The body is no JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Not logged in, or a wrong passphrase. */
             401: {
                 headers: {
@@ -2245,6 +2353,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description The body is no JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
             };
             /** @description Not logged in, or a wrong passphrase. */
             401: {
@@ -2335,6 +2452,15 @@ export interface operations {
                     "application/json": components["schemas"]["Preview"];
                 };
             };
+            /** @description The body is no JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Not logged in, or a wrong passphrase. */
             401: {
                 headers: {
@@ -2418,6 +2544,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ImportState"][];
+                };
+            };
+            /** @description The body is no JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
             /** @description Not logged in, or a wrong passphrase. */
@@ -2509,6 +2644,15 @@ export interface operations {
                     "application/json": components["schemas"]["ImportState"];
                 };
             };
+            /** @description The body is no JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Not logged in, or a wrong passphrase. */
             401: {
                 headers: {
@@ -2596,6 +2740,15 @@ export interface operations {
                     "application/json": components["schemas"]["ImportState"];
                 };
             };
+            /** @description The body is no JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Not logged in, or a wrong passphrase. */
             401: {
                 headers: {
@@ -2681,6 +2834,15 @@ export interface operations {
                     "application/json": components["schemas"]["Status"];
                 };
             };
+            /** @description The body is no JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Not logged in, or a wrong passphrase. */
             401: {
                 headers: {
@@ -2764,6 +2926,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CampaignAnswer"][];
+                };
+            };
+            /** @description The body is no JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
             /** @description Not logged in, or a wrong passphrase. */
@@ -2852,6 +3023,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DecisionAnswer"][];
+                };
+            };
+            /** @description The body is no JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
             /** @description Not logged in, or a wrong passphrase. */
@@ -2946,6 +3126,15 @@ export interface operations {
                     "application/json": components["schemas"]["DecisionAnswer"];
                 };
             };
+            /** @description The body is no JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Not logged in, or a wrong passphrase. */
             401: {
                 headers: {
@@ -3031,6 +3220,15 @@ export interface operations {
                     "application/json": components["schemas"]["EarningsAnswer"];
                 };
             };
+            /** @description The body is no JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Not logged in, or a wrong passphrase. */
             401: {
                 headers: {
@@ -3114,6 +3312,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["WithdrawalAnswer"][];
+                };
+            };
+            /** @description The body is no JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
             /** @description Not logged in, or a wrong passphrase. */
@@ -3205,6 +3412,15 @@ export interface operations {
                     "application/json": components["schemas"]["WithdrawalAnswer"];
                 };
             };
+            /** @description The body is no JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Not logged in, or a wrong passphrase. */
             401: {
                 headers: {
@@ -3288,6 +3504,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SettingsAnswer"];
+                };
+            };
+            /** @description The body is no JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
             /** @description Not logged in, or a wrong passphrase. */
@@ -3379,6 +3604,15 @@ export interface operations {
                     "application/json": components["schemas"]["SettingsAnswer"];
                 };
             };
+            /** @description The body is no JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Not logged in, or a wrong passphrase. */
             401: {
                 headers: {
@@ -3464,6 +3698,15 @@ export interface operations {
                 };
                 content: {
                     "text/event-stream": string;
+                };
+            };
+            /** @description The body is no JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
             /** @description Not logged in, or a wrong passphrase. */

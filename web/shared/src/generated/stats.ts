@@ -16,7 +16,7 @@ export interface paths {
          * List Campaigns
          * @description Campaigns, filtered and sorted.
          */
-        get: operations["list_campaigns_v1_campaigns_get"];
+        get: operations["list_campaigns"];
         put?: never;
         post?: never;
         delete?: never;
@@ -36,7 +36,7 @@ export interface paths {
          * Get Campaign
          * @description One campaign, with what its manifest says.
          */
-        get: operations["get_campaign_v1_campaigns__campaign__get"];
+        get: operations["get_campaign"];
         put?: never;
         post?: never;
         delete?: never;
@@ -56,7 +56,7 @@ export interface paths {
          * Get Timeline
          * @description Everything that happened in a campaign.
          */
-        get: operations["get_timeline_v1_campaigns__campaign__timeline_get"];
+        get: operations["get_timeline"];
         put?: never;
         post?: never;
         delete?: never;
@@ -76,7 +76,7 @@ export interface paths {
          * Get Batches
          * @description Scored batches: accuracy, spend, and each gradient's share.
          */
-        get: operations["get_batches_v1_campaigns__campaign__batches_get"];
+        get: operations["get_batches"];
         put?: never;
         post?: never;
         delete?: never;
@@ -96,7 +96,7 @@ export interface paths {
          * Get Gradients
          * @description A campaign's gradients.
          */
-        get: operations["get_gradients_v1_campaigns__campaign__gradients_get"];
+        get: operations["get_gradients"];
         put?: never;
         post?: never;
         delete?: never;
@@ -116,7 +116,7 @@ export interface paths {
          * Get Participants
          * @description What each mine did in a campaign.
          */
-        get: operations["get_participants_v1_campaigns__campaign__mines_get"];
+        get: operations["get_participants"];
         put?: never;
         post?: never;
         delete?: never;
@@ -136,7 +136,7 @@ export interface paths {
          * List Events
          * @description The contract's events.
          */
-        get: operations["list_events_v1_events_get"];
+        get: operations["list_events"];
         put?: never;
         post?: never;
         delete?: never;
@@ -156,7 +156,7 @@ export interface paths {
          * List Mines
          * @description Mines by their addresses; sorted by `earned`, those with money in that token.
          */
-        get: operations["list_mines_v1_mines_get"];
+        get: operations["list_mines"];
         put?: never;
         post?: never;
         delete?: never;
@@ -176,7 +176,7 @@ export interface paths {
          * Get Mine
          * @description One mine.
          */
-        get: operations["get_mine_v1_mines__address__get"];
+        get: operations["get_mine"];
         put?: never;
         post?: never;
         delete?: never;
@@ -196,7 +196,7 @@ export interface paths {
          * Get Mine Gradients
          * @description A mine's gradients, newest first.
          */
-        get: operations["get_mine_gradients_v1_mines__address__gradients_get"];
+        get: operations["get_mine_gradients"];
         put?: never;
         post?: never;
         delete?: never;
@@ -216,7 +216,7 @@ export interface paths {
          * Get Mine Campaigns
          * @description What a mine did in each campaign, newest campaign first.
          */
-        get: operations["get_mine_campaigns_v1_mines__address__campaigns_get"];
+        get: operations["get_mine_campaigns"];
         put?: never;
         post?: never;
         delete?: never;
@@ -236,7 +236,7 @@ export interface paths {
          * List Data Scientists
          * @description Data scientists by their addresses.
          */
-        get: operations["list_data_scientists_v1_data_scientists_get"];
+        get: operations["list_data_scientists"];
         put?: never;
         post?: never;
         delete?: never;
@@ -256,7 +256,7 @@ export interface paths {
          * Get Data Scientist
          * @description One data scientist.
          */
-        get: operations["get_data_scientist_v1_data_scientists__address__get"];
+        get: operations["get_data_scientist"];
         put?: never;
         post?: never;
         delete?: never;
@@ -276,7 +276,7 @@ export interface paths {
          * List Capsules
          * @description Capsules: openings, rejections, latency, silent deadlines.
          */
-        get: operations["list_capsules_v1_capsules_get"];
+        get: operations["list_capsules"];
         put?: never;
         post?: never;
         delete?: never;
@@ -296,7 +296,7 @@ export interface paths {
          * Get Capsule
          * @description One Capsule.
          */
-        get: operations["get_capsule_v1_capsules__address__get"];
+        get: operations["get_capsule"];
         put?: never;
         post?: never;
         delete?: never;
@@ -316,7 +316,7 @@ export interface paths {
          * Get Totals
          * @description Everything so far.
          */
-        get: operations["get_totals_v1_totals_get"];
+        get: operations["get_totals"];
         put?: never;
         post?: never;
         delete?: never;
@@ -336,7 +336,7 @@ export interface paths {
          * Get Series
          * @description What happened by hour, day or week (UTC).
          */
-        get: operations["get_series_v1_series_get"];
+        get: operations["get_series"];
         put?: never;
         post?: never;
         delete?: never;
@@ -356,7 +356,7 @@ export interface paths {
          * List Schemas
          * @description Schemas in demand, and what mines say they hold of them.
          */
-        get: operations["list_schemas_v1_schemas_get"];
+        get: operations["list_schemas"];
         put?: never;
         post?: never;
         delete?: never;
@@ -376,7 +376,7 @@ export interface paths {
          * Get Usage
          * @description What mines report of themselves, summed where enough of them do.
          */
-        get: operations["get_usage_v1_usage_get"];
+        get: operations["get_usage"];
         put?: never;
         post?: never;
         delete?: never;
@@ -398,7 +398,7 @@ export interface paths {
          * Post Report
          * @description Take in a mine's usage report; sending it again changes nothing.
          */
-        post: operations["post_report_v1_reports_post"];
+        post: operations["post_report"];
         delete?: never;
         options?: never;
         head?: never;
@@ -416,7 +416,7 @@ export interface paths {
          * Get Status
          * @description How far the index is.
          */
-        get: operations["get_status_v1_status_get"];
+        get: operations["get_status"];
         put?: never;
         post?: never;
         delete?: never;
@@ -436,7 +436,7 @@ export interface paths {
          * Get Network
          * @description What a web page needs to take part in this network.
          */
-        get: operations["get_network_v1_network_get"];
+        get: operations["get_network"];
         put?: never;
         post?: never;
         delete?: never;
@@ -459,7 +459,47 @@ export interface paths {
          *     Send the id of the last one seen as `Last-Event-ID` to get what was missed; `reset` says
          *     that it is too long ago: read the API anew.
          */
-        get: operations["listen_v1_live_get"];
+        get: operations["listen"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tables": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Tables
+         * @description The tables and their columns.
+         */
+        get: operations["list_tables"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tables/{name}.{format}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Download
+         * @description A whole table; amounts are decimal text.
+         */
+        get: operations["download"];
         put?: never;
         post?: never;
         delete?: never;
@@ -479,7 +519,7 @@ export interface paths {
          * Get Health
          * @description Whether the database answers.
          */
-        get: operations["get_health_v1_health_get"];
+        get: operations["get_health"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1493,6 +1533,36 @@ export interface components {
             version: string;
         };
         /**
+         * TableColumn
+         * @description One column.
+         */
+        TableColumn: {
+            /** Name */
+            name: string;
+            /** Type */
+            type: string;
+        };
+        /**
+         * TableInfo
+         * @description One table that can be downloaded.
+         */
+        TableInfo: {
+            /** Name */
+            name: string;
+            /** About */
+            about: string;
+            /** Columns */
+            columns: components["schemas"]["TableColumn"][];
+        };
+        /**
+         * TableList
+         * @description The tables.
+         */
+        TableList: {
+            /** Items */
+            items: components["schemas"]["TableInfo"][];
+        };
+        /**
          * Timeline
          * @description Events in their order.
          */
@@ -1618,7 +1688,7 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
-    list_campaigns_v1_campaigns_get: {
+    list_campaigns: {
         parameters: {
             query?: {
                 limit?: number;
@@ -1658,7 +1728,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The database does not answer, or it is busy. */
@@ -1667,12 +1737,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    get_campaign_v1_campaigns__campaign__get: {
+    get_campaign: {
         parameters: {
             query?: never;
             header?: never;
@@ -1698,7 +1768,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A parameter is malformed or out of range. */
@@ -1707,7 +1777,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The database does not answer, or it is busy. */
@@ -1716,12 +1786,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    get_timeline_v1_campaigns__campaign__timeline_get: {
+    get_timeline: {
         parameters: {
             query?: {
                 limit?: number;
@@ -1752,7 +1822,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A parameter is malformed or out of range. */
@@ -1761,7 +1831,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The database does not answer, or it is busy. */
@@ -1770,12 +1840,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    get_batches_v1_campaigns__campaign__batches_get: {
+    get_batches: {
         parameters: {
             query?: {
                 limit?: number;
@@ -1805,7 +1875,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A parameter is malformed or out of range. */
@@ -1814,7 +1884,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The database does not answer, or it is busy. */
@@ -1823,12 +1893,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    get_gradients_v1_campaigns__campaign__gradients_get: {
+    get_gradients: {
         parameters: {
             query?: {
                 limit?: number;
@@ -1858,7 +1928,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A parameter is malformed or out of range. */
@@ -1867,7 +1937,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The database does not answer, or it is busy. */
@@ -1876,12 +1946,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    get_participants_v1_campaigns__campaign__mines_get: {
+    get_participants: {
         parameters: {
             query?: {
                 limit?: number;
@@ -1911,7 +1981,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A parameter is malformed or out of range. */
@@ -1920,7 +1990,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The database does not answer, or it is busy. */
@@ -1929,12 +1999,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    list_events_v1_events_get: {
+    list_events: {
         parameters: {
             query?: {
                 limit?: number;
@@ -1964,7 +2034,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The database does not answer, or it is busy. */
@@ -1973,12 +2043,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    list_mines_v1_mines_get: {
+    list_mines: {
         parameters: {
             query?: {
                 limit?: number;
@@ -2009,7 +2079,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The database does not answer, or it is busy. */
@@ -2018,12 +2088,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    get_mine_v1_mines__address__get: {
+    get_mine: {
         parameters: {
             query?: never;
             header?: never;
@@ -2050,7 +2120,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A parameter is malformed or out of range. */
@@ -2059,7 +2129,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The database does not answer, or it is busy. */
@@ -2068,12 +2138,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    get_mine_gradients_v1_mines__address__gradients_get: {
+    get_mine_gradients: {
         parameters: {
             query?: {
                 limit?: number;
@@ -2104,7 +2174,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A parameter is malformed or out of range. */
@@ -2113,7 +2183,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The database does not answer, or it is busy. */
@@ -2122,12 +2192,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    get_mine_campaigns_v1_mines__address__campaigns_get: {
+    get_mine_campaigns: {
         parameters: {
             query?: {
                 limit?: number;
@@ -2158,7 +2228,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A parameter is malformed or out of range. */
@@ -2167,7 +2237,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The database does not answer, or it is busy. */
@@ -2176,12 +2246,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    list_data_scientists_v1_data_scientists_get: {
+    list_data_scientists: {
         parameters: {
             query?: {
                 limit?: number;
@@ -2211,7 +2281,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The database does not answer, or it is busy. */
@@ -2220,12 +2290,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    get_data_scientist_v1_data_scientists__address__get: {
+    get_data_scientist: {
         parameters: {
             query?: never;
             header?: never;
@@ -2252,7 +2322,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A parameter is malformed or out of range. */
@@ -2261,7 +2331,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The database does not answer, or it is busy. */
@@ -2270,12 +2340,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    list_capsules_v1_capsules_get: {
+    list_capsules: {
         parameters: {
             query?: {
                 limit?: number;
@@ -2305,7 +2375,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The database does not answer, or it is busy. */
@@ -2314,12 +2384,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    get_capsule_v1_capsules__address__get: {
+    get_capsule: {
         parameters: {
             query?: never;
             header?: never;
@@ -2346,7 +2416,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A parameter is malformed or out of range. */
@@ -2355,7 +2425,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The database does not answer, or it is busy. */
@@ -2364,12 +2434,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    get_totals_v1_totals_get: {
+    get_totals: {
         parameters: {
             query?: never;
             header?: never;
@@ -2393,7 +2463,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The database does not answer, or it is busy. */
@@ -2402,12 +2472,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    get_series_v1_series_get: {
+    get_series: {
         parameters: {
             query?: {
                 interval?: "hour" | "day" | "week";
@@ -2437,7 +2507,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The database does not answer, or it is busy. */
@@ -2446,12 +2516,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    list_schemas_v1_schemas_get: {
+    list_schemas: {
         parameters: {
             query?: never;
             header?: never;
@@ -2475,7 +2545,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The database does not answer, or it is busy. */
@@ -2484,12 +2554,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    get_usage_v1_usage_get: {
+    get_usage: {
         parameters: {
             query?: never;
             header?: never;
@@ -2513,7 +2583,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The database does not answer, or it is busy. */
@@ -2522,12 +2592,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    post_report_v1_reports_post: {
+    post_report: {
         parameters: {
             query?: never;
             header?: never;
@@ -2549,13 +2619,22 @@ export interface operations {
                     "application/json": components["schemas"]["Accepted"];
                 };
             };
+            /** @description No JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Not signed by a known mine. */
             403: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A later report is here already. */
@@ -2564,7 +2643,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too large. */
@@ -2573,7 +2652,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A parameter is malformed or out of range. */
@@ -2582,7 +2661,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too many reports from this address. */
@@ -2591,7 +2670,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The database does not answer, or it is busy. */
@@ -2600,12 +2679,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    get_status_v1_status_get: {
+    get_status: {
         parameters: {
             query?: never;
             header?: never;
@@ -2629,7 +2708,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The database does not answer, or it is busy. */
@@ -2638,12 +2717,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    get_network_v1_network_get: {
+    get_network: {
         parameters: {
             query?: never;
             header?: never;
@@ -2667,7 +2746,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A parameter is malformed or out of range. */
@@ -2676,7 +2755,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The database does not answer, or it is busy. */
@@ -2685,12 +2764,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    listen_v1_live_get: {
+    listen: {
         parameters: {
             query?: {
                 campaign?: number | null;
@@ -2716,7 +2795,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The database does not answer, or it is busy. */
@@ -2725,12 +2804,101 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    get_health_v1_health_get: {
+    list_tables: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TableList"];
+                };
+            };
+            /** @description A parameter is malformed or out of range. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database does not answer, or it is busy. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    download: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: "campaigns" | "gradients" | "batches" | "participations" | "mines" | "data_scientists" | "capsules" | "purses" | "buckets" | "bucket_money" | "events" | "blocks";
+                format: "csv" | "parquet";
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv; charset=utf-8": string;
+                    "application/vnd.apache.parquet": string;
+                };
+            };
+            /** @description No such table. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is malformed or out of range. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database does not answer, or it is busy. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_health: {
         parameters: {
             query?: never;
             header?: never;
