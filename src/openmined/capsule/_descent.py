@@ -5,7 +5,7 @@ loss on the validation set; networks take Adam steps. Optimizers are Syft's. A n
 published after every batch, since the optimizer needs gradients at new points; the best weights are
 kept aside and are what is delivered.
 
-A coalition of a batch is worth what the same step reaches with its own mean gradient.
+A coalition of a batch is worth what the same step explains with its own mean gradient.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy as np
 from openmined.capsule._combination import capped_weights
 from openmined.capsule._evaluation import Array, ValidationSet
 from openmined.capsule._scoring import (
+    CUTOFF,
     STATING_HARM,
     AttributionKind,
     Memory,
@@ -27,7 +28,6 @@ from openmined.capsule._scoring import (
     Standing,
     Update,
     Verdict,
-    Worth,
     harm_threshold,
     nothing_gained,
     screen_updates,
@@ -47,7 +47,6 @@ _RATES = (0.25, 0.5, 1.0, 1.5, 1.9)
 _HARM_RATES = (0.1, 0.25, 0.5, 1.0)
 _DILUTION = 1.1
 _MIN_ALIGNMENT = 0.4
-_CUTOFF = 5e-3
 _MEMORY = 9
 """Points: the present one and the eight before it."""
 
@@ -277,14 +276,17 @@ class _Batch:
     ) -> tuple[AttributionKind, tuple[int, ...]]:
         """Split the gain of the members' step."""
         step = self.step(members)
-        worth = Worth(self._measure(self.standing.weights), self._measure(step.weights))
+        before = self.validation.unexplained(self.validation.outputs(self.standing.weights))
+        whole = before - self.validation.unexplained(self.validation.outputs(step.weights))
 
         def value(coalition: frozenset[int]) -> float:
             if not coalition:
                 return 0.0
-            return worth.of(*self._repeat([members[i] for i in sorted(coalition)], step))
+            pull = self._pull([members[i] for i in sorted(coalition)])
+            weights = self.optimizer.repeat(self.standing, pull, step, 1.0)
+            return before - self.validation.unexplained(self.validation.outputs(weights))
 
-        found = attribute_gain(len(members), value, seed=seed, cutoff=_CUTOFF)
+        found = attribute_gain(len(members), value, seed=seed, cutoff=CUTOFF * abs(whole))
         return found.kind, to_shares_ppm(found.values, list(self._weights(members)))
 
     def _loss_drop(self, members: Sequence[int], taken: Step) -> float:

@@ -93,6 +93,20 @@ class ValidationSet:
         """Return the mean squared error over rows: |outputs - targets|^2 / rows."""
         return float(np.square(outputs - self.targets).sum()) / self.rows
 
+    def unexplained(self, outputs: Array) -> float:
+        """Return how far outputs are from the targets, as shares are measured by it.
+
+        For R2 the squared error; for accuracy the squared error about its mean: the largest output
+        decides, so what shifts a class for all rows alike (its frequency, say) explains nothing.
+        """
+        return float(np.square(self.about_mean(self.targets - outputs)).sum())
+
+    def about_mean(self, outputs: Array) -> Array:
+        """Take from outputs (..., rows, outputs) what does not count as an explanation."""
+        if self.metric == "r2":
+            return outputs
+        return np.asarray(outputs - outputs.mean(axis=-2, keepdims=True))
+
     @property
     def resolution(self) -> float:
         """Two standard errors of the metric at worst: what chance alone may move it by."""

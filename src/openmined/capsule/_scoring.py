@@ -42,7 +42,7 @@ ABSURD_OUTPUT = 1e6
 
 STATING_HARM = "every step along it lowers the metric by more than chance explains"
 _LOSS_GAIN = 1e-3
-_CUTOFF = 5e-3
+CUTOFF = 5e-3
 """Of the whole gain: less than this left is not split further."""
 
 
@@ -151,43 +151,19 @@ def score_local_steps(
     return ScoredBatch(verdicts, weights, blend.score, accuracy_ppm, attribution, prints)
 
 
-@dataclass(frozen=True)
-class Worth:
-    """What a coalition is worth, from 0 (what stands) to 1 (the whole batch).
-
-    Half by the metric, half by the loss, each as a share of what the batch gained of it: accuracy
-    moves in whole rows, and on the last rows chance would decide alone. Each is a game, Shapley
-    values are linear, so this is the mean of two fair splits. A coalition that spoils the loss
-    loses no more than a whole.
-    """
-
-    before: tuple[float, float]
-    after: tuple[float, float]
-
-    def of(self, score: float, loss: float) -> float:
-        gains = [
-            (score - self.before[0], self.after[0] - self.before[0]),
-            (self.before[1] - loss, self.before[1] - self.after[1]),
-        ]
-        parts = [max(-1.0, gain / whole) for gain, whole in gains if whole > 0.0]
-        return sum(parts) / len(parts) if parts else 0.0
-
-
 def _attribute(game: BatchGame, blend: Blend, seed: int) -> tuple[AttributionKind, tuple[int, ...]]:
-    """Split the gain of a blend among everybody, also whom it left out.
+    """Split the gain of a batch among everybody, also whom the blend left out.
 
-    A coalition is worth the best blend found for it, so that mines with alike data, of which the
-    blend needed one, are paid alike.
+    The contract pays for accuracy, which moves in whole rows: between two mines of a batch chance
+    would decide. So a coalition is worth what it explains of the validation targets. Mines with
+    alike data, of which the blend needed one, are paid alike.
     """
-    worth = Worth((game.standing.score, game.standing.loss), (blend.score, blend.loss))
 
     def value(coalition: frozenset[int]) -> float:
-        if len(coalition) == game.updates:
-            return worth.of(blend.score, blend.loss)
-        found = game.best_blend(sorted(coalition))
-        return worth.of(found.score, found.loss)
+        return game.explained(sorted(coalition))
 
-    found = attribute_gain(game.updates, value, seed=seed, cutoff=_CUTOFF)
+    whole = value(frozenset(range(game.updates)))
+    found = attribute_gain(game.updates, value, seed=seed, cutoff=CUTOFF * whole)
     used = np.abs(blend.coefficients)
     fallback = used if used.any() else np.ones(game.updates)
     return found.kind, to_shares_ppm(found.values, fallback.tolist())
