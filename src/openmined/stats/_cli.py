@@ -101,7 +101,9 @@ def verify(
     known = load_network(network)
     opened, chain = open_database(_url(database, database_file)), _chain(known)
     try:
-        verdict = verify_index(opened, chain, on_progress=Ticker("rebuilt"))
+        verdict = verify_index(
+            opened, chain, from_block=known.first_block or None, on_progress=Ticker("rebuilt")
+        )
     finally:
         chain.close()
         opened.close()

@@ -79,9 +79,16 @@ def verify(
     database: Database,
     chain: Chain,
     *,
+    from_block: int | None = None,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> Verdict:
     """Rebuild the index from the chain beside it, up to the same block, and compare.
+
+    Args:
+        database: the index.
+        chain: the node to rebuild from; another one than the index was made from tells more.
+        from_block: the contract's deployment; found from its code if not given.
+        on_progress: called after every step.
 
     Raises:
         IndexDiffers: if they are not equal.
@@ -94,7 +101,7 @@ def verify(
                 cursor = store.read_cursor(connection)
                 if cursor is None:
                     raise IndexDiffers(f"there is no index in {database.url} to verify")
-                _rebuild(fresh, chain, cursor, on_progress)
+                _rebuild(fresh, chain, cursor, from_block, on_progress)
                 with fresh.reading() as rebuilt:
                     rows = compare(connection, rebuilt)
                 digests = digest_tables(connection)
@@ -107,10 +114,11 @@ def _rebuild(
     fresh: Database,
     chain: Chain,
     cursor: store.Cursor,
+    from_block: int | None,
     on_progress: Callable[[Progress], None],
 ) -> None:
     pinned = _PinnedChain(chain, cursor.block_number)
-    indexer = Indexer(fresh, pinned)
+    indexer = Indexer(fresh, pinned, from_block=from_block)
     indexer.prepare()
     while True:
         progress = indexer.step()
