@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from openmined.mine._datasets import Dataset
+from openmined.mine import _ledger as ledger
 from openmined.mine._settings import MineSettings, NetworkSettings
 from openmined.mine.api import openapi_document
 from openmined.protocol import CampaignManifest, GradientManifest, KeysManifest, ModelManifest
@@ -49,6 +50,9 @@ def files() -> dict[str, str]:
         "schemas.ts": _HEAD
         + 'import type { Schema } from "../schema.ts";\n\n'
         + f"export const SCHEMAS: Record<{_names(schemas)}, Schema> = {_json(schemas)};\n",
+        "ledger.ts": _HEAD
+        + f"export const LEDGER_VERSION = {ledger.LEDGER_VERSION};\n\n"
+        + f"export const TABLES = {_text(ledger._TABLES)};\n",
         "openapi.ts": _HEAD
         + "/** As `/api/v1/openapi.json` answers it, byte for byte. */\n"
         + f"export const OPENAPI_COMPACT = {_text(_compact(document))};\n\n"

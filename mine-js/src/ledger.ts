@@ -7,39 +7,9 @@ import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type SQLInputValue } from "node:sqlite";
 import { DiskFull, LedgerDamaged, textOf } from "./errors.ts";
+import { LEDGER_VERSION, TABLES } from "./generated/ledger.ts";
 import type { Answer, Cause, Decision, Verdict } from "./permissions.ts";
 import { dumpJson, nowText } from "./text.ts";
-
-export const LEDGER_VERSION = 1;
-
-const TABLES = `
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-CREATE TABLE events (
-    block INTEGER NOT NULL, log_index INTEGER NOT NULL, block_hash TEXT NOT NULL,
-    tx TEXT NOT NULL, name TEXT NOT NULL, campaign INTEGER, arguments TEXT NOT NULL,
-    PRIMARY KEY (block, log_index)) STRICT;
-CREATE INDEX events_by_campaign ON events (campaign);
-CREATE TABLE decisions (
-    id INTEGER PRIMARY KEY, at TEXT NOT NULL, campaign INTEGER NOT NULL, dataset TEXT NOT NULL,
-    verdict TEXT NOT NULL, causes TEXT NOT NULL) STRICT;
-CREATE INDEX decisions_by_campaign ON decisions (campaign, dataset);
-CREATE TABLE titles (campaign INTEGER PRIMARY KEY, title TEXT NOT NULL) STRICT;
-CREATE TABLE answers (
-    campaign INTEGER NOT NULL, dataset TEXT NOT NULL, answer TEXT NOT NULL, at TEXT NOT NULL,
-    PRIMARY KEY (campaign, dataset)) STRICT;
-CREATE TABLE submissions (
-    campaign INTEGER NOT NULL, version INTEGER NOT NULL, step TEXT NOT NULL, at TEXT NOT NULL,
-    datasets TEXT NOT NULL, epoch INTEGER NOT NULL, left_mine INTEGER NOT NULL DEFAULT 0,
-    samples INTEGER, envelope TEXT, nonce INTEGER, tx TEXT, gradient INTEGER, bond TEXT,
-    share_ppm INTEGER, payout TEXT, bond_returned TEXT, reason INTEGER, problem TEXT,
-    PRIMARY KEY (campaign, version)) STRICT;
-CREATE TABLE privacy (
-    dataset TEXT NOT NULL, campaign INTEGER NOT NULL, epsilon REAL NOT NULL, delta REAL NOT NULL,
-    at TEXT NOT NULL, PRIMARY KEY (dataset, campaign)) STRICT;
-CREATE TABLE withdrawals (
-    id INTEGER PRIMARY KEY, at TEXT NOT NULL, token TEXT NOT NULL, state TEXT NOT NULL,
-    amount TEXT, tx TEXT, problem TEXT) STRICT;
-`;
 
 /** The named steps of the work on one gradient; docs/mine-folder.md says what a kill at each does. */
 export const SUBMISSION_STEPS = [
@@ -99,6 +69,7 @@ export interface Submission {
 export type Facts = Partial<
   Pick<
     Submission,
+    | "datasets"
     | "samples"
     | "envelope"
     | "nonce"
@@ -234,12 +205,45 @@ export class Ledger {
     );
   }
 
+  /**
+   * Remember which campaign has a number; tell whether it was another one before.
+   *
+   * A reorganisation can give a number to another campaign. What was decided, answered, sent and
+   * charged for the former one is then kept under a negative number: an approval must not pass from
+   * one campaign to another.
+   */
+  rememberCampaign(campaign: number, spec: string): boolean {
+    return this.#transaction(() => {
+      const known = this.#db.prepare("SELECT spec FROM campaigns WHERE campaign = ?").get(campaign);
+      const replaced = known !== undefined && known["spec"] !== spec;
+      if (replaced) this.#retire(campaign);
+      this.#db
+        .prepare("INSERT OR IGNORE INTO campaigns (campaign, spec) VALUES (?, ?)")
+        .run(campaign, spec);
+      return replaced;
+    });
+  }
+
+  #retire(campaign: number): void {
+    const low = Number(this.#db.prepare("SELECT min(campaign) AS low FROM campaigns").get()?.["low"]);
+    const retired = Math.min(low, 0) - 1;
+    for (const table of ["campaigns", "decisions", "answers", "submissions", "privacy"]) {
+      this.#db.prepare(`UPDATE ${table} SET campaign = ? WHERE campaign = ?`).run(retired, campaign);
+    }
+    this.#db
+      .prepare(
+        "UPDATE submissions SET step = 'failed', problem = 'a reorganisation took the campaign' " +
+          "WHERE campaign = ? AND step NOT IN ('outcome', 'failed')",
+      )
+      .run(retired);
+  }
+
   noteTitle(campaign: number, title: string): void {
-    this.#write("INSERT OR REPLACE INTO titles VALUES (?, ?)", campaign, title);
+    this.#write("UPDATE campaigns SET title = ? WHERE campaign = ?", title, campaign);
   }
 
   titles(): Map<number, string> {
-    const rows = this.#all("SELECT * FROM titles");
+    const rows = this.#all("SELECT campaign, title FROM campaigns WHERE title IS NOT NULL");
     return new Map(rows.map((row) => [Number(row["campaign"]), String(row["title"])]));
   }
 
@@ -278,6 +282,7 @@ export class Ledger {
     const values: Row = { step, at: nowText() };
     for (const [name, fact] of Object.entries(facts)) {
       if (typeof fact === "bigint") values[name] = fact.toString();
+      else if (Array.isArray(fact)) values[name] = dumpJson(fact);
       else values[name] = typeof fact === "boolean" ? Number(fact) : (fact ?? null);
     }
     const columns = Object.keys(values)

@@ -37,6 +37,7 @@ import { Worker, type World } from "./work.ts";
 
 const RECHECK_MS = 15_000;
 const DOUBT_MS = 5000;
+const LOST_BONDS = 2;
 const START_OVER: readonly Step[] = ["intended", "downloaded", "trained"];
 
 export class MineLoop {
@@ -49,6 +50,7 @@ export class MineLoop {
   readonly #due = new Map<number, number>();
   readonly #seen = new Set<string>();
   #head = "";
+  #readTo = -1;
   #marks = "";
   #doubted = new Set<string>();
   #doubtAt = 0;
@@ -128,7 +130,8 @@ export class MineLoop {
     const { number, hash } = await this.#world.contract.head();
     if (`${number} ${hash}` === this.#head) return;
     await this.#refresh();
-    this.#head = `${number} ${hash}`;
+    // After a long absence one look does not reach the newest block: look again at once.
+    this.#head = this.#readTo >= number ? `${number} ${hash}` : "";
   }
 
   async #refresh(): Promise<Map<number, CampaignView>> {
@@ -137,6 +140,7 @@ export class MineLoop {
     const events = poll.events.filter((event) => concerns(event, secrets.wallet.address));
     ledger.applyPoll(events, poll.rolledBackTo, poll.state);
     this.#cursor.accept(poll);
+    this.#readTo = poll.readTo;
     if (poll.rolledBackTo !== null) log.say("reorganised", { to_block: poll.rolledBackTo });
     if (poll.events.length > 0 || poll.rolledBackTo !== null) this.#fold();
     if (poll.rolledBackTo !== null) this.#findLost(true);
@@ -148,6 +152,9 @@ export class MineLoop {
     this.#views = foldEvents(this.#world.ledger.events(), this.#world.secrets.wallet.address);
     for (const [number, view] of this.#views) {
       const known = before.get(number);
+      if (known?.spec !== view.spec && this.#world.ledger.rememberCampaign(number, view.spec)) {
+        this.#world.log.say("reorganised", { campaign: number });
+      }
       if (known !== undefined && fingerprint(known) === fingerprint(view)) continue;
       this.#due.delete(number);
       this.#reconcile(view);
@@ -295,19 +302,16 @@ export class MineLoop {
     }
     const job = await this.#judge.decide(view);
     if (job === null) this.#worker.fail(submission, "it is no longer permitted");
-    else await this.#work(view, () => this.#worker.make(job, submission));
+    else await this.#work(view, () => this.#worker.makeAgain(job, submission));
   }
 
   async #mayBegin(view: CampaignView): Promise<boolean> {
     if (!(await this.#stillOpen(view))) return false;
     const done = this.#world.ledger.submissions(view.campaign);
     if (done.some((submission) => submission.version === view.version)) return false;
-    const { patience } = this.#world.settings.loop;
-    const fruitless = done.slice(-patience).filter((s) => !s.share_ppm && s.reason !== STALE);
-    if (fruitless.length < patience) return true;
-    const text = `its last ${fruitless.length} gradients earned nothing`;
-    this.#judge.note(view, "refuse", "fruitless", text);
-    return false;
+    const problem = fruitless(done, this.#world.settings.loop.patience);
+    if (problem !== "") this.#judge.note(view, "refuse", "fruitless", problem);
+    return problem === "";
   }
 
   async #stillOpen(view: CampaignView): Promise<boolean> {
@@ -357,6 +361,16 @@ export class MineLoop {
     }
     this.#judge.note(view, "refuse", code, problem);
   }
+}
+
+/** Say why a mine leaves a campaign alone, from its gradients so far; empty if it goes on. */
+export function fruitless(done: readonly Submission[], patience: number): string {
+  const tail = done.filter((s) => s.reason !== STALE).slice(-patience);
+  if (tail.length === patience && !tail.some((s) => s.share_ppm)) {
+    return `its last ${patience} gradients earned nothing`;
+  }
+  const lost = tail.slice(-LOST_BONDS).filter((s) => s.reason && s.reason < STALE);
+  return lost.length === LOST_BONDS ? `its last ${LOST_BONDS} gradients lost their bonds` : "";
 }
 
 function fingerprint(view: CampaignView): string {

@@ -13,8 +13,12 @@ import type {
 } from "./manifests.ts";
 import { ppmToPercent } from "./text.ts";
 
-/** Statistical security of the noise that hides a mine's rows in its gradient. */
-export const LEAST_FLOOD_BITS = 30;
+/**
+ * The least noise that hides a mine's rows in its gradient, in bits over the error it hides: thirty
+ * bits of statistical security by total variation for the linear family, and as sigma for networks.
+ */
+const LEAST_FLOOD_BITS = 30;
+const LEAST_NETWORK_FLOOD_BITS = 15;
 const HEADROOM = 4096;
 
 /** See that manifest and frozen terms are of one campaign. */
@@ -47,14 +51,21 @@ export function refuseUnsupported(manifest: CampaignManifest): void {
 }
 
 /** See that a keys manifest is bound to the campaign and protects the mine. */
-export function checkKeys(manifest: KeysManifest, view: CampaignView, chain: SonarRef): void {
+export function checkKeys(
+  manifest: KeysManifest,
+  view: CampaignView,
+  chain: SonarRef,
+  campaign: CampaignManifest,
+): void {
   checkChain(manifest.chain, chain, "keys");
   same("keys", "campaign", manifest.campaign, view.campaign);
   same("keys", "key epoch", manifest.epoch, view.epoch);
-  if (manifest.parameters.flood_bits < LEAST_FLOOD_BITS) {
+  const network = campaign.algorithm.kind === "mlp-classifier";
+  const least = network ? LEAST_NETWORK_FLOOD_BITS : LEAST_FLOOD_BITS;
+  if (manifest.parameters.flood_bits < least) {
     throw new WeakParameters(
       `its keys ask for ${manifest.parameters.flood_bits} bits of protecting noise, ` +
-        `${LEAST_FLOOD_BITS} are the least: Capsule could read rows out of a gradient`,
+        `${least} are the least: Capsule could read rows out of a gradient`,
     );
   }
 }

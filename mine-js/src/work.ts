@@ -81,11 +81,16 @@ export class Worker {
     const names = job.datasets.map((dataset) => dataset.name);
     const submission = this.#world.ledger.claim(campaign, version, epoch, names);
     this.#reached(submission);
-    return this.make(job, submission);
+    return this.#make(job, submission);
   }
 
-  /** Do the work of a claim (anew): nothing of it has left the mine. */
-  async make(job: Job, claimed: Submission): Promise<Submission> {
+  /** Do the work of a claim anew: nothing of it had left the mine. */
+  async makeAgain(job: Job, submission: Submission): Promise<Submission> {
+    const datasets = job.datasets.map((dataset) => dataset.name);
+    return this.#make(job, this.#advance(submission, "intended", { datasets }));
+  }
+
+  async #make(job: Job, claimed: Submission): Promise<Submission> {
     const download = await this.#download(job);
     let submission = this.#advance(claimed, "downloaded");
     if (job.epsilon !== null) {
@@ -152,7 +157,7 @@ export class Worker {
     const known = this.#keys?.digest === view.keys ? this.#keys : undefined;
     const keysBytes = known?.bytes ?? (await store.getManifestBytes(view.keys));
     const keys = decodeManifest(keysBytes, "keys");
-    checkKeys(keys, view, chain);
+    checkKeys(keys, view, chain, job.manifest);
     const modelBytes = await store.getManifestBytes(view.model);
     const model: ModelManifest = decodeManifest(modelBytes, "model");
     checkModel(model, view, chain, job.manifest, keys.parameters);

@@ -27,6 +27,8 @@ export interface Poll {
   events: StoredEvent[];
   /** Blocks above it were replaced: forget what came from them first. */
   rolledBackTo: number | null;
+  /** Everything up to this block has now been read. */
+  readTo: number;
   /** Store it in the same transaction as the events. */
   state: string;
 }
@@ -57,18 +59,18 @@ export class EventCursor {
     const seen = kept.at(-1)?.number ?? this.#state.first_block - 1;
     const rolledBackTo = kept.length < this.#state.checkpoints.length ? seen : null;
     const last = Math.min((await this.#contract.head()).number, seen + MAX_BLOCKS);
-    if (last <= seen) return this.#found([], rolledBackTo, kept);
+    if (last <= seen) return this.#found([], rolledBackTo, seen, kept);
     const before = await this.#contract.blockHash(last);
     const events = await this.#contract.events(seen + 1, last);
     // The same hash before and after: what lies between cannot have been replaced meanwhile.
     if (before === null || (await this.#contract.blockHash(last)) !== before) return null;
     if (events.some((event) => event.block === last && event.block_hash !== before)) return null;
-    return this.#found(events, rolledBackTo, thin(kept, events, last, before));
+    return this.#found(events, rolledBackTo, last, thin(kept, events, last, before));
   }
 
-  #found(events: StoredEvent[], rolledBackTo: number | null, checkpoints: Checkpoint[]): Poll {
+  #found(events: StoredEvent[], rolledBackTo: number | null, readTo: number, checkpoints: Checkpoint[]): Poll {
     const state: CursorState = { first_block: this.#state.first_block, checkpoints };
-    return { events, rolledBackTo, state: JSON.stringify(state) };
+    return { events, rolledBackTo, readTo, state: JSON.stringify(state) };
   }
 
   accept(poll: Poll): void {

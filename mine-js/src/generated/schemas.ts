@@ -1586,7 +1586,7 @@ export const SCHEMAS: Record<"campaign" | "keys" | "model" | "gradient" | "setti
             "type": "number"
           },
           "patience": {
-            "default": 4,
+            "default": 8,
             "maximum": 1000,
             "minimum": 1,
             "title": "Patience",
@@ -1732,7 +1732,7 @@ export const SCHEMAS: Record<"campaign" | "keys" | "model" | "gradient" | "setti
         "$ref": "#/$defs/LoopSettings",
         "default": {
           "poll_interval_s": 5.0,
-          "patience": 4,
+          "patience": 8,
           "retry_s": 30.0,
           "max_fee_gwei": 200.0
         }

