@@ -15,8 +15,8 @@ from openmined.sonar import Network, load_network
 from openmined.stats._api import create_app
 from openmined.stats._chain import Chain
 from openmined.stats._database import (
-    DEFAULT_DATABASE,
     Database,
+    default_database,
     open_database,
     read_secret_url,
 )
@@ -46,7 +46,12 @@ class Part(StrEnum):
 
 _Network = Annotated[str, typer.Option("--network", help="A network this machine knows.")]
 _Database = Annotated[
-    str, typer.Option("--database", help="sqlite:///FILE, or postgresql://USER@HOST/NAME.")
+    str | None,
+    typer.Option(
+        "--database",
+        help="sqlite:///FILE, or postgresql://USER@HOST/NAME; if not given, a file in "
+        "~/.openmined/stats.",
+    ),
 ]
 _DatabaseFile = Annotated[
     Path | None,
@@ -59,7 +64,7 @@ _DatabaseFile = Annotated[
 @app.command()
 def start(
     network: _Network = "devnet",
-    database: _Database = DEFAULT_DATABASE,
+    database: _Database = None,
     database_file: _DatabaseFile = None,
     only: Annotated[Part | None, typer.Option(help="Run only this part.")] = None,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
@@ -79,7 +84,7 @@ def start(
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     known = load_network(network)
-    opened = open_database(_url(database, database_file), migrate=only is not Part.API)
+    opened = open_database(_url(network, database, database_file), migrate=only is not Part.API)
     service = Service(opened, Feed(opened), network=known, public_rpc_url=public_rpc)
     indexer = reader = None
     if only is not Part.API:
@@ -94,12 +99,12 @@ def start(
 @app.command()
 def verify(
     network: _Network = "devnet",
-    database: _Database = DEFAULT_DATABASE,
+    database: _Database = None,
     database_file: _DatabaseFile = None,
 ) -> None:
     """Rebuild the index from the chain beside it, and compare them row by row."""
     known = load_network(network)
-    opened, chain = open_database(_url(database, database_file)), _chain(known)
+    opened, chain = open_database(_url(network, database, database_file)), _chain(known)
     try:
         verdict = verify_index(
             opened, chain, from_block=known.first_block or None, on_progress=Ticker("rebuilt")
@@ -114,11 +119,12 @@ def verify(
 
 @app.command()
 def rebuild(
-    database: _Database = DEFAULT_DATABASE,
+    network: _Network = "devnet",
+    database: _Database = None,
     database_file: _DatabaseFile = None,
 ) -> None:
     """Make the tables anew from the stored events; asks nothing of the chain."""
-    opened = open_database(_url(database, database_file), migrate=True)
+    opened = open_database(_url(network, database, database_file), migrate=True)
     try:
         count = rebuild_index(opened)
     finally:
@@ -129,11 +135,12 @@ def rebuild(
 @app.command()
 def export(
     folder: Annotated[Path, typer.Argument(help="Where to write it; made if need be.")],
-    database: _Database = DEFAULT_DATABASE,
+    network: _Network = "devnet",
+    database: _Database = None,
     database_file: _DatabaseFile = None,
 ) -> None:
     """Write a static snapshot: every table as CSV and Parquet, totals and series as JSON."""
-    opened = open_database(_url(database, database_file))
+    opened = open_database(_url(network, database, database_file))
     try:
         index = export_snapshot(opened, folder)
     finally:
@@ -144,9 +151,11 @@ def export(
 # ------------------------------------------------------------------------------------------ wiring
 
 
-def _url(database: str, file: Path | None) -> str:
+def _url(network: str, database: str | None, file: Path | None) -> str:
     if file is not None:
         return read_secret_url(file)
+    if database is None:
+        return default_database(network)
     if "@" in database and ":" in database.split("://", 1)[-1].rsplit("@", 1)[0]:
         raise DatabaseError(
             "a password on the command line can be read by every user of this machine: put the URL "

@@ -12,9 +12,9 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+from openmined.sonar import openmined_home
 from openmined.stats._errors import DatabaseError, NewerDatabase
 
-DEFAULT_DATABASE = "sqlite:///openmined-stats.sqlite3"
 _DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+pg8000", "postgres": "postgresql+pg8000"}
 _SQLITE_BUSY_MS = 30_000
 _MIGRATIONS = Path(__file__).parent / "_migrations"
@@ -85,7 +85,12 @@ def _rollback_on_error(connection: Connection) -> Iterator[None]:
         raise
 
 
-def open_database(url: str = DEFAULT_DATABASE, *, migrate: bool = False) -> Database:
+def default_database(network: str) -> str:
+    """Return the URL of a network's index where none is given: a file in OpenMined's folder."""
+    return f"sqlite:///{openmined_home() / 'stats' / f'{network}.sqlite3'}"
+
+
+def open_database(url: str, *, migrate: bool = False) -> Database:
     """Open a database and make sure that its tables are the ones this software knows.
 
     Args:

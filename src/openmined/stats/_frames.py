@@ -8,7 +8,7 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from openmined.stats._database import DEFAULT_DATABASE, Database, open_database
+from openmined.stats._database import Database, open_database
 from openmined.stats._errors import BadQuery
 from openmined.stats._tables import DATASETS, read_table
 from openmined.stats._types import Wei
@@ -27,7 +27,7 @@ class Frames:
         url: as `openmined stats start --database` takes it.
     """
 
-    def __init__(self, url: str = DEFAULT_DATABASE) -> None:
+    def __init__(self, url: str) -> None:
         self._database: Database = open_database(url)
 
     def __enter__(self) -> Self:

@@ -92,7 +92,7 @@ class Shield:
             await self._app(scope, receive, send)
             return
         api = scope["path"].startswith("/v1/") or scope["path"] == "/metrics"
-        if scope["method"] == "POST" and _too_long(scope):
+        if scope["path"] == "/v1/reports" and scope["method"] == "POST" and _too_long(scope):
             await _send(send, 413, [*SAFE_HEADERS, _PROBLEM], _TOO_LARGE)
             return
         if api and scope["method"] == "OPTIONS":
