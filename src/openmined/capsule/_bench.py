@@ -90,12 +90,18 @@ def campaign_keys(ctx: Context, bench: Bench, epoch: int) -> SecretKeys:
     return bench.keys[epoch]
 
 
+_CACHED_VERSIONS = 4
+_KEPT_FINGERPRINTS = 1024
+
+
 def version_weights(ctx: Context, bench: Bench, version: int) -> Array | None:
     """Return the weights of one version, None if they are no longer kept."""
     if version not in bench.weights:
         kept = ctx.recall(bench.campaign, "weights", version)
         if kept is None:
             return None
+        while len(bench.weights) >= _CACHED_VERSIONS:
+            bench.weights.pop(next(iter(bench.weights)))
         bench.weights[version] = kept[0]["weights"]
     return bench.weights[version]
 
@@ -114,6 +120,9 @@ def standing_of(ctx: Context, bench: Bench, version: int, upto: int) -> Standing
         bench.memory = (version, unpack_memory(kept[0]) if kept else None)
     if bench.known is None:
         bench.known = _load_fingerprints(ctx, bench.campaign, upto)
+    # Memory must not grow with a campaign: a copy of something older is found by nobody but brings
+    # nothing either, since the model has long learned it.
+    del bench.known[:-_KEPT_FINGERPRINTS]
     return Standing(version, weights, bench.memory[1], tuple(bench.known))
 
 
@@ -144,13 +153,15 @@ def unpack_memory(arrays: dict[str, Array]) -> Memory:
 
 def _load_fingerprints(ctx: Context, campaign: int, upto: int) -> list[Fingerprint]:
     found: list[Fingerprint] = []
-    for batch in ctx.state.sealed_numbers(campaign, "fingerprints"):
+    for batch in reversed(ctx.state.sealed_numbers(campaign, "fingerprints")):
+        if len(found) >= _KEPT_FINGERPRINTS:
+            break
         if batch > upto:  # of a batch that a reorganisation took back
             continue
         kept = ctx.recall(campaign, "fingerprints", batch)
         assert kept is not None
         arrays, facts = kept
-        found += read_fingerprints(arrays, facts["owners"])
+        found[:0] = read_fingerprints(arrays, facts["owners"])
     return found
 
 

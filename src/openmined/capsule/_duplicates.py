@@ -68,9 +68,10 @@ def find_duplicates(new: Sequence[Fingerprint], known: Sequence[Fingerprint]) ->
     never held against each other: with the same data they are honestly alike.
     """
     copies: dict[int, int] = {}
+    field = _Field([*known, *new])
     accepted = list(known)
     for candidate in sorted(new, key=lambda f: f.gradient):
-        original = next((f for f in accepted if _is_copy(candidate, f, [*known, *new])), None)
+        original = next((f for f in accepted if _is_copy(candidate, f, field)), None)
         if original is None:
             accepted.append(candidate)
         else:
@@ -78,7 +79,28 @@ def find_duplicates(new: Sequence[Fingerprint], known: Sequence[Fingerprint]) ->
     return copies
 
 
-def _is_copy(later: Fingerprint, earlier: Fingerprint, field: Sequence[Fingerprint]) -> bool:
+class _Field:
+    """The sums of all sketches by version, from which the mean of all but two follows."""
+
+    def __init__(self, prints: Sequence[Fingerprint]) -> None:
+        self._sums: dict[tuple[int, int], Array] = {}
+        self._counts: dict[tuple[int, int], int] = {}
+        for one in prints:
+            key = (one.version, one.sketch.size)
+            self._sums[key] = self._sums.get(key, np.zeros(one.sketch.size)) + one.sketch
+            self._counts[key] = self._counts.get(key, 0) + 1
+
+    def direction_without(self, first: Fingerprint, second: Fingerprint) -> Array | None:
+        """Return the unit mean direction of all others of that version, None if too few."""
+        key = (first.version, first.sketch.size)
+        if self._counts[key] - 2 < _MIN_OTHERS:
+            return None
+        rest = self._sums[key] - first.sketch - second.sketch
+        length = float(np.linalg.norm(rest))
+        return rest / length if length > 0.0 else None
+
+
+def _is_copy(later: Fingerprint, earlier: Fingerprint, field: _Field) -> bool:
     if later.miner.lower() == earlier.miner.lower() and later.version != earlier.version:
         return False
     if not later.sketch.any() or later.sketch.shape != earlier.sketch.shape:
@@ -88,28 +110,10 @@ def _is_copy(later: Fingerprint, earlier: Fingerprint, field: Sequence[Fingerpri
         return True
     if later.version != earlier.version or abs(cosine) < 0.5:
         return False
-    return _residuals_agree(later, earlier, field, 1.0 if cosine > 0 else -1.0)
-
-
-def _residuals_agree(
-    later: Fingerprint, earlier: Fingerprint, field: Sequence[Fingerprint], sign: float
-) -> bool:
-    pair = {later.gradient, earlier.gradient}
-    others = [
-        f.sketch
-        for f in field
-        if f.version == later.version
-        and f.gradient not in pair
-        and f.sketch.shape == later.sketch.shape
-    ]
-    if len(others) < _MIN_OTHERS:
+    common = field.direction_without(later, earlier)
+    if common is None:
         return False
-    common = np.mean(others, axis=0)
-    length = float(np.linalg.norm(common))
-    if length <= 0.0:
-        return False
-    common = common / length
-    first = _without(sign * later.sketch, common)
+    first = _without(later.sketch if cosine > 0 else -later.sketch, common)
     second = _without(earlier.sketch, common)
     bound = _RESIDUAL_MANY if later.sketch.size >= _MANY_NUMBERS else _RESIDUAL_FEW
     return float(first @ second) > bound

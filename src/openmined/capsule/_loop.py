@@ -38,6 +38,9 @@ from openmined.storage import BlockNotFound, StorageError
 from openmined.syft import SyftError
 
 _FINAL_ROWS = ("ended", "foreign")
+_OPEN_BENCHES = 16
+"""Campaigns whose validation sets are in memory at a time."""
+
 _SHOW_EVERY_S = 5.0
 _FINALITY_S = 600.0
 """After a final event, secrets are kept this long, so that a reorganisation finds them."""
@@ -356,6 +359,8 @@ class Capsule:
 
     def _bench(self, campaign: int) -> Bench:
         if campaign not in self._benches:
+            while len(self._benches) >= _OPEN_BENCHES:
+                self._benches.pop(next(iter(self._benches)))
             self._benches[campaign] = load_bench(self._ctx, campaign)
         return self._benches[campaign]
 
