@@ -35,7 +35,7 @@ from openmined.stats._store import BlockRef, Cursor
 
 _log = logging.getLogger("openmined.stats")
 
-_CACHED_ROWS = 50_000
+_CACHED_ROWS = 10_000
 _PATIENCE = 10
 _CONTRADICTIONS = 20
 _BLIND_RETRIES = 2
