@@ -23,7 +23,6 @@ import numpy as np
 
 from openmined.protocol import (
     ColumnsStep,
-    ImagePatchesStep,
     LocalSteps,
     PlainGradient,
     RandomReLUStep,
@@ -400,11 +399,11 @@ def learn_mnist():
     )
 
 
-def bench_sorted():
+def bench_sorted(rounds=30):
     """Label-sorted mines: rounds of plain gradients with Anderson acceleration."""
     X, labels = load_mnist()
     Y = np.eye(10)[labels]
-    step = ImagePatchesStep(height=28, width=28, patch=7, stride=3, filters=31, pool=4, seed="00")
+    step = RandomReLUStep(features=511, seed="00", patch=8, height=28, width=28)
     features = mnist_features(step)
     Z = features.transform({"x": X})
     spec = LinearClassifier(inputs=features.outputs, classes=DIGITS, l2=1e-4, features=features)
@@ -414,12 +413,12 @@ def bench_sorted():
     optimum = evaluate(spec, solve_clear(spec, Z[:8000], Y[:8000]), Z[8000:], Y[8000:])
     total = sum(statistics[1:], statistics[0])
     largest = float(np.linalg.eigvalsh(total.gram / total.n)[-1]) + spec.l2
-    optimizer = Anderson(1.0 / largest, memory=8, ridge=1e-6)
+    optimizer = Anderson(1.0 / largest, memory=rounds, ridge=1e-6)
     W = initial_weights(spec)
     state = optimizer.start(W)
     caches = [UpdateCache() for _ in mines]
     start = time.perf_counter()
-    for _ in range(30):
+    for _ in range(rounds):
         model = encrypt_model(W, keys)
         gradients = [
             decrypt_update(
@@ -429,7 +428,7 @@ def bench_sorted():
         ]
         W, state = optimizer.step(W, np.mean(gradients, axis=0), state)
     yield row(
-        f"MNIST label-sorted, {features.outputs - 1} patch features, 30 rounds of ten gradients",
+        f"MNIST label-sorted, {features.outputs - 1} features, {rounds} rounds of ten gradients",
         time.perf_counter() - start,
         accuracy=round(evaluate(spec, W, Z[8000:], Y[8000:]), 4),
         centralised=round(optimum, 4),

@@ -42,7 +42,7 @@ def from_sklearn(model: Any) -> LinearEstimator:
 
 
 def to_sklearn(estimator: LinearEstimator) -> Any:
-    """Make a fitted scikit-learn `Ridge`, or `SGDClassifier` of squared error, that predicts alike."""
+    """Make a fitted `Ridge`, or `SGDClassifier` of squared error, that predicts the same."""
     from sklearn.linear_model import Ridge, SGDClassifier
 
     if isinstance(estimator.spec, LinearRegression):

@@ -98,27 +98,34 @@ class AndersonState:
 
 @dataclass(frozen=True)
 class Anderson:
-    """Anderson acceleration, type II (Walker and Ni, SIAM J. Numer. Anal. 2011).
+    """Anderson acceleration, type II (Walker and Ni, SIAM J. Numer. Anal. 2011), in blocks.
 
-    For gradients g_i at weights w_i, affine in the weights, the combination with coefficients a
-    that sum to one and make sum a_i g_i smallest gives w <- sum a_i (w_i - rate g_i). Meant for
-    averaged plain gradients of the linear family: with memory m it is about as good as GMRES
-    restarted every m rounds.
+    Meant for averaged plain gradients of the linear family, g = G W - C, affine in W with the same
+    G for every column. Differences of remembered weights to the newest, D, have images E = G D:
+    the differences of their gradients. For each column of W the combination b of *all* columns of
+    D that makes |g + E b| smallest is taken, then a step along what remains:
+
+        W <- W + D b - rate (g + E b)
+
+    With k outputs a round adds k directions, so that m rounds search what m k rounds of one column
+    would: a block Krylov space, as GMRES does for several right-hand sides.
 
     Attributes:
-        rate: of the underlying gradient step; 2 / (lambda_min + lambda_max) where known.
+        rate: of the step along the remainder; 1 / lambda_max of the averaged G is safe.
         memory: rounds remembered.
-        ridge: weight of |a - a_0|^2 (a_0 the newest alone) against the newest gradient's length;
-            it damps the noise of protected updates.
+        ridge: weight of |b|^2 for directions scaled to images of length one; it damps the noise
+            of protected updates.
+        share: combine the directions of all columns; else each round is one direction.
     """
 
     rate: float
-    memory: int = 8
-    ridge: float = 1e-10
+    memory: int = 16
+    ridge: float = 1e-6
+    share: bool = True
 
     def __post_init__(self) -> None:
         _positive(self.rate, "rate")
-        if self.memory < 1 or self.ridge < 0:
+        if self.memory < 1 or not self.ridge >= 0:
             raise SpecError(f"memory {self.memory} and ridge {self.ridge} must be 1 or more, and 0")
 
     def start(self, weights: Floats) -> AndersonState:  # noqa: ARG002 - the protocol of optimizers
@@ -129,24 +136,25 @@ class Anderson:
         self, weights: Floats, gradient: Floats, state: AndersonState
     ) -> tuple[Floats, AndersonState]:
         """Take one step."""
-        points = (*state.weights, weights)[-self.memory :]
-        gradients = (*state.gradients, gradient)[-self.memory :]
-        coefficients = self._combine(gradients) if len(points) > 1 else np.ones(1)
-        new = sum(
-            (
-                a * (w - self.rate * g)
-                for a, w, g in zip(coefficients, points, gradients, strict=True)
-            ),
-            start=np.zeros_like(weights),
+        steps = [self._flat(one - weights) for one in state.weights]
+        images = [self._flat(one - gradient) for one in state.gradients]
+        moved, rest = self._flat(weights), self._flat(gradient)
+        if steps:
+            D, E = np.hstack(steps), np.hstack(images)
+            b = self._combine(E, rest)
+            moved, rest = moved + D @ b, rest + E @ b
+        kept = AndersonState(
+            (*state.weights, weights)[-self.memory :], (*state.gradients, gradient)[-self.memory :]
         )
-        return np.asarray(new), AndersonState(points, gradients)
+        return np.asarray(moved - self.rate * rest).reshape(weights.shape), kept
 
-    def _combine(self, gradients: tuple[Floats, ...]) -> Floats:
-        newest = gradients[-1].ravel()
-        older = np.stack([gradient.ravel() - newest for gradient in gradients[:-1]], axis=1)
-        count = older.shape[1]
-        damping = np.sqrt(self.ridge) * np.linalg.norm(newest) * np.eye(count)
-        system = np.vstack([older, damping])
-        wanted = np.concatenate([-newest, np.zeros(count)])
-        others = np.linalg.lstsq(system, wanted, rcond=None)[0]
-        return np.append(others, 1.0 - others.sum())
+    def _flat(self, matrix: Floats) -> Floats:
+        return matrix if self.share and matrix.ndim == 2 else matrix.reshape(-1, 1)
+
+    def _combine(self, E: Floats, gradient: Floats) -> Floats:
+        lengths = np.maximum(np.linalg.norm(E, axis=0), np.finfo(np.float64).tiny)
+        U, values, V = np.linalg.svd(E / lengths, full_matrices=False)
+        floor = np.finfo(np.float64).eps * len(E)
+        damped = values / (values**2 + max(self.ridge, floor**2))
+        solved = -(V.T * damped) @ (U.T @ gradient)
+        return np.asarray(solved / lengths[:, None])

@@ -49,9 +49,24 @@ def test_all_descend():
 def test_anderson_beats_plain_steps():
     """With memory of the dimension it ends like GMRES does; with noise it still converges."""
     plain = run(SGD(1.0 / LARGEST), 14)
-    assert run(Anderson(1.0 / LARGEST, memory=14, ridge=0), 14) < 1e-6 < 1e-2 < plain
-    assert run(Anderson(1.0 / LARGEST, memory=8), 40) < 1e-5
-    assert run(Anderson(1.0 / LARGEST, memory=8, ridge=1e-6), 60, noise=1e-5) < 1e-2
+    alone = Anderson(1.0 / LARGEST, memory=14, ridge=0, share=False)
+    assert run(alone, 14) < 1e-5 < 1e-2 < plain
+    assert run(Anderson(1.0 / LARGEST, memory=20, ridge=1e-6), 30, noise=1e-5) < 1e-2
+
+
+def test_shared_columns_converge_in_fewer_rounds():
+    """Two columns give two directions a round: half the rounds."""
+    shared = Anderson(1.0 / LARGEST, memory=14, ridge=0)
+    alone = Anderson(1.0 / LARGEST, memory=14, ridge=0, share=False)
+    assert run(shared, 8) < 1e-6 < 1e-3 < run(alone, 8)
+
+
+def test_anderson_forgets_beyond_its_memory():
+    optimizer = Anderson(0.1, memory=3)
+    weights, state = np.zeros((12, 2)), optimizer.start(np.zeros((12, 2)))
+    for _ in range(5):
+        weights, state = optimizer.step(weights, G @ weights - C, state)
+    assert len(state.weights) == len(state.gradients) == 3
 
 
 @pytest.mark.parametrize(
