@@ -132,7 +132,21 @@ export class Door {
 
 function errorOf(name: string, text: string): Error {
   const kind = (errors as unknown as Record<string, new (text: string) => Error>)[name];
-  return typeof kind === "function" && name !== "textOf" ? new kind(text) : new errors.MineError(text);
+  return typeof kind === "function" && name !== "textOf" ? new kind(text) : new Foreign(name, text);
+}
+
+/** A foreseen failure of another package over there; it keeps its name. */
+class Foreign extends errors.OpenMinedError {
+  readonly #name: string;
+
+  constructor(name: string, text: string) {
+    super(text);
+    this.#name = name;
+  }
+
+  override get name(): string {
+    return this.#name;
+  }
 }
 
 /** Find the Python that has openmined: named, beside the command on PATH, or the repository's own. */

@@ -3,6 +3,7 @@
  *
  * tests/vectors/permissions/cases.json holds these rules for every mine, whatever it is written in.
  */
+import type { Broken } from "./schema.ts";
 import { fixed, repr, sortedTexts } from "./text.ts";
 
 export const ANY_FIELD = "*";
@@ -207,14 +208,18 @@ function inside(span: string, minute: number): boolean {
 }
 
 /** What JSON Schema cannot say of a permission. */
-export function permissionRule(value: Record<string, unknown>): string | undefined {
+export function permissionRule(value: Record<string, unknown>): Broken | undefined {
   const permission = value as unknown as DatasetPermission;
   const span = permission.hours.find((item) => !SPAN.test(item));
-  if (span !== undefined) return `${repr(span)} is no span of hours; write it like 22:00-06:00`;
+  if (span !== undefined) {
+    const text = `${repr(span)} is no span of hours; write it like 22:00-06:00`;
+    return { at: "hours", text };
+  }
   try {
     new Intl.DateTimeFormat("en-GB", { timeZone: permission.timezone });
     return undefined;
   } catch {
-    return `${repr(permission.timezone)} is no time zone; write it like Europe/Lisbon`;
+    const text = `${repr(permission.timezone)} is no time zone; write it like Europe/Lisbon`;
+    return { at: "timezone", text };
   }
 }

@@ -65,18 +65,32 @@ function shownText(found: unknown): string {
 }
 
 /** Rules that JSON Schema cannot say, by the title of the schema they belong to. */
-export type Rules = Record<string, (value: Record<string, unknown>) => string | undefined>;
+export type Rules = Record<string, (value: Record<string, unknown>) => Broken | string | undefined>;
+
+/** A broken rule that belongs to one member of the object. */
+export interface Broken {
+  at: string;
+  text: string;
+}
 
 /** Check a value; return it with defaults filled in and amounts of wei as bigint. */
-export function check(value: unknown, schema: Schema, rules: Rules = {}, root: Schema = schema): unknown {
-  return new Checker(root, rules).check(value, schema, []);
+export function check(
+  value: unknown,
+  schema: Schema,
+  rules: Rules = {},
+  root: Schema = schema,
+  ofRequest = false,
+): unknown {
+  return new Checker(root, rules, ofRequest).check(value, schema, []);
 }
 
 class Checker {
   readonly #root: Schema;
   readonly #rules: Rules;
+  readonly #ofRequest: boolean;
 
-  constructor(root: Schema, rules: Rules) {
+  constructor(root: Schema, rules: Rules, ofRequest: boolean) {
+    this.#ofRequest = ofRequest;
     this.#root = root;
     this.#rules = rules;
   }
@@ -159,9 +173,8 @@ class Checker {
 
   #object(value: unknown, schema: Schema, path: readonly string[]): unknown {
     if (!isObject(value)) {
-      const rule = schema.properties
-        ? `Input should be a valid dictionary or instance of ${schema.title ?? "object"}`
-        : "Input should be a valid dictionary";
+      const model = this.#ofRequest ? "object to extract fields from" : `instance of ${schema.title}`;
+      const rule = `Input should be a valid dictionary${schema.properties ? ` or ${model}` : ""}`;
       throw new Violation(path, rule, value);
     }
     const found: Record<string, unknown> = {};
@@ -174,7 +187,10 @@ class Checker {
     }
     this.#others(value, found, schema, path);
     const broken = this.#rules[schema.title ?? ""]?.(found);
-    if (broken !== undefined) throw new Violation(path, `Value error, ${broken}`, value);
+    if (typeof broken === "string") throw new Violation(path, `Value error, ${broken}`, value);
+    if (broken !== undefined) {
+      throw new Violation([...path, broken.at], `Value error, ${broken.text}`, value[broken.at]);
+    }
     return found;
   }
 

@@ -87,7 +87,7 @@ def _preview(request: Answer, _tell: Tell) -> Answer:
     from openmined.mine.api._imports import _preview as preview_export
 
     with open_request(_import_request(request)) as export:
-        return preview_export(export).model_dump(mode="json", exclude_none=True)
+        return preview_export(export).model_dump(mode="json")
 
 
 def _import(request: Answer, tell: Tell) -> Answer:
