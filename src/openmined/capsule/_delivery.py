@@ -139,9 +139,14 @@ def return_bonds(ctx: Context, campaign: int, pending: list[Pending], most: int)
 def forget(ctx: Context, row: CampaignRow) -> None:
     """Delete what was secret of an ended campaign: validation set, weights, keys."""
     ctx.reach(Step.FORGET, row.id)
-    with contextlib.suppress(FileNotFoundError):
-        shutil.rmtree(ctx.folder / "campaigns" / str(row.id))
+    delete_keys(ctx, row.id)
     with ctx.state.change():
         ctx.state.drop_sealed(row.id)
         ctx.state.drop_intents(row.id)
         ctx.state.put_campaign(replace(row, phase="ended"))
+
+
+def delete_keys(ctx: Context, campaign: int) -> None:
+    """Delete a campaign's CKKS keys of all epochs."""
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(ctx.folder / "campaigns" / str(campaign))

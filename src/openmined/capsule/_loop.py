@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from openmined.capsule import _batches, _delivery, _opening
+from openmined.capsule import _batches, _delivery, _gathering, _opening
 from openmined.capsule._bench import Bench, load_bench
 from openmined.capsule._combination import load_solver
 from openmined.capsule._context import Context
@@ -158,6 +158,7 @@ class Capsule:
         if row is not None and row.launch != launch:
             ctx.log.write("replaced", campaign=row.id)
             ctx.state.drop_campaign(row.id)
+            _delivery.delete_keys(ctx, row.id)
             self._benches.pop(row.id, None)
             row = None
         if chain.phase == Phase.LAUNCHED:
@@ -265,9 +266,9 @@ class Capsule:
             rotate_keys(ctx, bench, row)
             return True
         if intent is None:
-            if not _batches.batch_is_due(bench, chain, pending, closed=closed):
+            if not _gathering.batch_is_due(bench, chain, pending, closed=closed):
                 return self._wait_for_mines(chain, bench, pending)
-            gathered = _batches.gather(ctx, bench, chain, pending)
+            gathered = _gathering.gather(ctx, bench, chain, pending)
             if not gathered.size:
                 return False
             _batches.prepare_batch(ctx, bench, row, chain, gathered)
