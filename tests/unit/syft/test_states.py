@@ -217,3 +217,27 @@ def test_too_small_parameters_are_refused(classifier):
     small = choose_parameters(classifier).model_copy(update={"weight_scale_bits": 90})
     with pytest.raises(ParameterError, match="choose_parameters"):
         generate_keys(small, classifier)
+
+
+def test_a_decompression_bomb_is_refused(keys, blobs):
+    """SEAL inflates before it looks: the child's memory limit is what stops it."""
+    import pyarrow as pa
+
+    zeros = pa.Codec("zstd").compress(bytes(400 << 20), asbytes=True)
+    header = bytearray(blobs["model"][FRAME_BYTES : FRAME_BYTES + 16])
+    header[8:16] = (16 + len(zeros)).to_bytes(8, "little")
+    bomb = blobs["model"][:FRAME_BYTES] + bytes(header) + zeros
+    assert len(bomb) < 100_000
+
+    def load(data):
+        return EncryptedModel.from_blobs(keys.packing, [data], keys.parameters).key_id
+
+    with pytest.raises(SyftError):
+        run_limited(load, bomb, memory_mb=128, seconds=30)
+
+
+@pytest.mark.parametrize("purpose", ["secret-key", "galois-keys-99", "galois-keys--1", "x" * 500])
+def test_keys_of_unknown_purpose_are_refused(keys, purpose):
+    blobs = keys.public.to_blobs()
+    with pytest.raises(CiphertextError, match="unknown"):
+        PublicKeys.from_blobs(keys.parameters, {**blobs, purpose: blobs["galois-keys"]})
