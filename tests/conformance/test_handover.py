@@ -1,0 +1,108 @@
+"""The folder changes hands: between gradients, and in the middle of one, wherever a mine is killed."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from itertools import cycle
+
+import numpy as np
+import pytest
+from tests.conformance.mines import ROOT, Kind, Running, environment, kind_of, run
+from tests.unit.mine.mine_world import MineWorld, Opened, wait_for
+
+from openmined.mine import MineFolder
+from openmined.mine._ledger import Submission
+from openmined.mine._steps import SUBMISSION_STEPS, Step
+from openmined.sonar import Score
+
+MOMENTS = (
+    "seen",
+    "decided",
+    *(step.value for step in SUBMISSION_STEPS if step != Step.OUTCOME),
+    "stored",
+    "sent",
+)
+CASES = [
+    *(("node", moment, heir) for moment, heir in zip(MOMENTS, cycle(("python", "node")))),
+    *(("python", moment, "node") for moment in ("trained", "sealed", "submitting", "sent")),
+]
+
+
+def submissions(folder: MineFolder) -> list[Submission]:
+    ledger = folder.ledger()
+    found = ledger.submissions()
+    ledger.close()
+    return found
+
+
+def score_and_compare(world: MineWorld, folder: MineFolder, opened: Opened) -> None:
+    """Score the one gradient; ledger and chain must then tell the same story."""
+    (event,) = world.wait_submitted(opened.campaign)
+    wait_for(lambda: [s.step for s in submissions(folder)] == [Step.SUBMITTED], 40)
+    world.score(opened, 900_000, [Score(event.gradient, 1_000_000)])
+    wait_for(lambda: [s.step for s in submissions(folder)] == [Step.OUTCOME], 40)
+    assert len(world.submitted(opened.campaign)) == 1
+    (submission,) = submissions(folder)
+    assert submission.envelope == event.envelope.hex()
+    assert (submission.tx, submission.gradient) == (event.transaction_hash, event.gradient)
+    assert submission.payout == world.capsule.campaign(opened.campaign).paid
+    assert submission.bond == submission.bond_returned == 1000
+    assert world.open_envelope(event).miner == event.miner
+    assert list(folder.outbox.iterdir()) == []
+
+
+@pytest.mark.parametrize(("victim", "moment", "heir"), CASES)
+def test_killed_anywhere_the_other_goes_on(
+    world: MineWorld, victim: str, moment: str, heir: str
+) -> None:
+    # Only campaigns from here on: the world is shared, and earlier ones are still open.
+    here = world.settings()["network"] | {"from_block": world.capsule.block_number() + 1}
+    folder, _ = world.make_mine(f"{victim}-{moment}-{heir}", network=here)
+    opened = world.launch_open()
+    command = [*kind_of(victim).killed, str(folder.path), moment]
+    killed = subprocess.run(command, cwd=ROOT, env=environment(), timeout=60, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    with Running(kind_of(heir), folder.path):
+        score_and_compare(world, folder, opened)
+
+
+def test_in_other_hands_after_every_gradient(world: MineWorld) -> None:
+    folder, _ = world.make_mine("hands")
+    opened = world.launch_open(weights=np.zeros((9, 3)))
+    accuracies = [300_000, 500_000, 700_000, 900_000]
+    found = np.zeros((9, 3))
+    gradients = []
+    for number, (name, accuracy) in enumerate(zip(cycle(("node", "python")), accuracies)):
+        with Running(kind_of(name), folder.path) as mine:
+            event = world.wait_submitted(opened.campaign, number + 1)[-1]
+            gradients.append(world.decrypt(opened, event))
+            found = gradients[-1]
+            last = accuracy == accuracies[-1]
+            scores = [Score(event.gradient, 1_000_000)]
+            world.score(opened, accuracy, scores, weights=None if last else np.zeros((9, 3)))
+            wait_for(lambda at=number: submissions(folder)[at].step == Step.OUTCOME, 40)
+            mine.stop()
+    # Each version's model was the same, so each gradient is: whoever computed it.
+    for gradient in gradients:
+        assert np.abs(gradient - found).max() < 2e-3 * np.abs(found).max() + 2e-3
+    done = submissions(folder)
+    assert [s.version for s in done] == [1, 2, 3, 4]
+    assert sum(s.payout or 0 for s in done) == world.capsule.campaign(opened.campaign).paid
+    assert len(world.submitted(opened.campaign)) == 4
+    statuses = [run(kind_of(name), "status", folder.path, "--json") for name in ("python", "node")]
+    assert statuses[0].stdout == statuses[1].stdout
+
+
+@pytest.mark.parametrize(("first", "second"), [("python", "node"), ("node", "python")])
+def test_only_one_mine_runs_on_a_folder(world: MineWorld, first: str, second: str) -> None:
+    folder, _ = world.make_mine(f"one-{first}")
+    with Running(kind_of(first), folder.path) as mine:
+        wait_for(lambda: (folder.path / "running.json").exists())
+        refused = Running(kind_of(second), folder.path)
+        output, _ = refused.process.communicate(timeout=40)
+        assert refused.process.returncode == 1
+        told = " ".join(output.split())
+        assert "is in use by another mine" in told
+        assert f"process {mine.process.pid})" in told
+        assert mine.process.poll() is None
