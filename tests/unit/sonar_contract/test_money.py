@@ -71,6 +71,18 @@ def test_a_withdrawal_pays_the_whole_credit_once(world: World) -> None:
         world.sonar.withdraw(ETH, sender=world.stranger)
 
 
+def test_the_smallest_amounts_count(world: World) -> None:
+    campaign = world.launch_open(bounty=1, bond=1)
+    world.submit(campaign)
+    assert world.sonar.escrow(ETH) == 2 == world.balance(world.sonar)
+    world.score(campaign, 0, (0, 0, 0))
+    assert world.credit(world.miner) == 1
+    before = world.balance(world.miner)
+    world.sonar.withdraw(ETH, sender=world.miner)
+    assert world.balance(world.miner) == before + 1
+    assert world.sonar.escrow(ETH) == 1 == world.balance(world.sonar)
+
+
 def test_credits_add_up_over_campaigns(world: World) -> None:
     earn(world)
     world.at(1_900_000_000)

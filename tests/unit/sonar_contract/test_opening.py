@@ -165,6 +165,23 @@ def test_a_top_up_is_something_and_fits(world: World) -> None:
     assert world.sonar.campaign(campaign).terms.bounty == 1000 + room
 
 
+def test_a_top_up_leaves_room_for_the_bonds_that_may_still_be_lost(world: World) -> None:
+    boa.env.set_balance(world.stranger, 2**140)
+    campaign = world.launch_open(bounty=1000, bond=3, max_gradients=11)
+    for _ in range(5):
+        world.submit(campaign)
+    world.score(campaign, 0, (0, 0, 1), (1, 0, 1), (2, 0, 128))
+    # Two bonds are in the bounty, one went back: two pending and six more can still come in.
+    room = 2**128 - 1 - 1006 - 3 * (2 + 6)
+    with reverts("Sonar: amount too large"):
+        world.sonar.top_up(campaign, room + 1, value=room + 1, sender=world.stranger)
+    world.sonar.top_up(campaign, room, value=room, sender=world.stranger)
+    for _ in range(6):
+        world.submit(campaign)
+    world.score(campaign, 0, *[(gradient, 0, 1) for gradient in range(3, 11)])
+    assert world.sonar.campaign(campaign).terms.bounty == 2**128 - 1
+
+
 def test_a_campaign_that_is_not_there(world: World) -> None:
     sonar, unknown = world.sonar, "Sonar: unknown campaign"
     world.launch()

@@ -843,11 +843,10 @@ def _best_after(accuracy_ppm: uint256, life: Life, rules: Rules) -> uint256:
     @return At most the target.
     """
     reached_ppm: uint256 = min(accuracy_ppm, life.target_ppm)
-    if reached_ppm >= life.best_ppm + rules.min_improvement_ppm:
-        return reached_ppm
-    if reached_ppm == life.target_ppm and reached_ppm > life.best_ppm:
-        return reached_ppm
-    return life.best_ppm
+    counts: bool = (
+        reached_ppm >= life.best_ppm + rules.min_improvement_ppm or reached_ppm == life.target_ppm
+    )
+    return reached_ppm if counts else life.best_ppm
 
 
 @internal
