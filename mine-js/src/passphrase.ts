@@ -3,6 +3,7 @@ import { readFileSync, statSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { Writable } from "node:stream";
 import { SettingsError, textOf } from "./errors.ts";
+import { repr } from "./text.ts";
 
 const MAX_BYTES = 4096;
 
@@ -23,7 +24,7 @@ function fromFile(file: string): string {
     mode = statSync(file).mode;
     data = readFileSync(file);
   } catch (error) {
-    throw new SettingsError(`the passphrase file ${file} cannot be read: ${textOf(error)}`);
+    throw new SettingsError(`the passphrase file ${file} cannot be read: ${systemText(error, file)}`);
   }
   if (mode & 0o077) {
     const shown = (mode & 0o7777).toString(8).padStart(4, "0");
@@ -37,6 +38,18 @@ function fromFile(file: string): string {
   } catch (error) {
     throw new SettingsError(`the passphrase file ${file} cannot be read: ${textOf(error)}`);
   }
+}
+
+const SYSTEM: Record<string, string> = {
+  ENOENT: "No such file or directory",
+  EACCES: "Permission denied",
+  EISDIR: "Is a directory",
+};
+
+function systemText(error: unknown, file: string): string {
+  const { code = "", errno = 0 } = error as NodeJS.ErrnoException;
+  const known = SYSTEM[code];
+  return known === undefined ? textOf(error) : `[Errno ${-errno}] ${known}: ${repr(file)}`;
 }
 
 async function typed(prompts: string[]): Promise<string[]> {

@@ -4,7 +4,7 @@
  * Only the part of JSON Schema that those schemas use, with the wording of their checker there
  * (pydantic), so that an owner reads the same sentence from either mine.
  */
-import { cut, isObject, repr } from "./text.ts";
+import { cut, floatText, isObject, repr } from "./text.ts";
 
 export interface Schema {
   $ref?: string;
@@ -61,7 +61,9 @@ export class Violation extends Error {
 }
 
 function shownText(found: unknown): string {
-  return repr(cut(typeof found === "string" ? found : repr(found), 80));
+  if (typeof found === "string") return repr(cut(found, 80));
+  // Of TOML, whose whole numbers are bigint here: a number is a float.
+  return repr(cut(typeof found === "number" ? floatText(found) : repr(found), 80));
 }
 
 /** Rules that JSON Schema cannot say, by the title of the schema they belong to. */

@@ -65,7 +65,8 @@ export function parseSettings(value: TomlTable, place: string): MineSettings {
     throw new SettingsError(`${place} is of format ${found}; this software reads ${repr(FORMAT)}`);
   }
   try {
-    return check(overridden(value, process.env), SCHEMAS.settings, RULES) as MineSettings;
+    const given = { permissions: {}, ...overridden(value, process.env) };
+    return check(given, SCHEMAS.settings, RULES) as MineSettings;
   } catch (error) {
     if (error instanceof Violation) throw new SettingsError(`${place}: ${error.describe("settings")}`);
     throw error;

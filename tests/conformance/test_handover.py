@@ -52,23 +52,58 @@ def score_and_compare(world: MineWorld, folder: MineFolder, opened: Opened) -> N
     assert list(folder.outbox.iterdir()) == []
 
 
+def make_mine(world: MineWorld, name: str) -> MineFolder:
+    # Only campaigns from here on: the world is shared, and earlier ones may still be open.
+    here = world.settings()["network"] | {"from_block": world.capsule.block_number() + 1}
+    return world.make_mine(name, network=here)[0]
+
+
+def kill(kind: Kind, folder: MineFolder, moment: str) -> None:
+    command = [*kind.killed, str(folder.path), moment]
+    killed = subprocess.run(command, cwd=ROOT, env=environment(), timeout=60, check=False)
+    assert killed.returncode == -signal.SIGKILL
+
+
 @pytest.mark.parametrize(("victim", "moment", "heir"), CASES)
 def test_killed_anywhere_the_other_goes_on(
     world: MineWorld, victim: str, moment: str, heir: str
 ) -> None:
-    # Only campaigns from here on: the world is shared, and earlier ones are still open.
-    here = world.settings()["network"] | {"from_block": world.capsule.block_number() + 1}
-    folder, _ = world.make_mine(f"{victim}-{moment}-{heir}", network=here)
+    folder = make_mine(world, f"{victim}-{moment}-{heir}")
     opened = world.launch_open()
-    command = [*kind_of(victim).killed, str(folder.path), moment]
-    killed = subprocess.run(command, cwd=ROOT, env=environment(), timeout=60, check=False)
-    assert killed.returncode == -signal.SIGKILL
+    kill(kind_of(victim), folder, moment)
     with Running(kind_of(heir), folder.path):
         score_and_compare(world, folder, opened)
 
 
+def test_a_transaction_that_waits_in_the_pool_is_waited_for(world: MineWorld) -> None:
+    folder = make_mine(world, "pool")
+    opened = world.launch_open()
+    world.anvil.set_automine(False)
+    kill(kind_of("node"), folder, "broadcast")
+    with Running(kind_of("node"), folder.path):
+        wait_for(lambda: "under way" in folder.log_path.read_text(), 40)
+        assert [s.step for s in submissions(folder)] == [Step.SUBMITTING]
+        assert len(world.anvil.pending()) == 1
+        world.anvil.set_automine(True)
+        world.anvil.mine()
+        score_and_compare(world, folder, opened)
+
+
+def test_a_reorganisation_takes_a_gradient_off_the_chain(world: MineWorld) -> None:
+    folder = make_mine(world, "reorg")
+    opened = world.launch_open()
+    with Running(kind_of("node"), folder.path):
+        (first,) = world.wait_submitted(opened.campaign)
+        wait_for(lambda: [s.step for s in submissions(folder)] == [Step.SUBMITTED])
+        world.anvil.reorganise(1)
+        wait_for(lambda: "reorganised" in folder.log_path.read_text(), 40)
+        (second,) = world.wait_submitted(opened.campaign)
+        assert second.envelope == first.envelope
+        score_and_compare(world, folder, opened)
+
+
 def test_in_other_hands_after_every_gradient(world: MineWorld) -> None:
-    folder, _ = world.make_mine("hands")
+    folder = make_mine(world, "hands")
     opened = world.launch_open(weights=np.zeros((9, 3)))
     accuracies = [300_000, 500_000, 700_000, 900_000]
     found = np.zeros((9, 3))

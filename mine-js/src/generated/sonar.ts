@@ -1022,7 +1022,7 @@ export const SONAR_ABI = [
 ] as const;
 
 /** sha2-256 of the code that is deployed. */
-export const SONAR_CODE_SHA256 = "a26e942f6f11be9107123055ff6f3c298a0c5462cbed60c7aa016de575122576";
+export const SONAR_CODE_SHA256 = "e9154f44827a5bcc45a6751517d35815b40927cb51dda667ab204a136e05ed6c";
 
 export const ADVICE: Record<string, string> = {
   "Sonar: nonce used": "this launch is already a campaign; find it with campaign_of(...)",
