@@ -26,7 +26,7 @@ from openmined.protocol import CampaignManifest, Phase
 from openmined.sonar import ETH
 from openmined.storage import connect_store, open_node
 
-PATIENCE_S = 40.0
+PATIENCE_S = 90.0
 
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = PATIENCE_S) -> None:
@@ -260,8 +260,10 @@ def test_killed_and_started_again_as_a_process(
     first = start("--key-file", world.folder / "key")
     campaign, manifest = launch(world)
     wait_until(lambda: world.state(campaign).phase == Phase.OPEN, "open")
+    wait_until(lambda: first.answers("/health", 200), "HTTP")
     first.process.kill()
     first.process.wait()
+    wait_until(lambda: not first.answers("/health", 200), "the interface ended with it")
     for miner in (0, 1):
         world.contribute(campaign, manifest, miner, rows(3, seed=miner))
     start("--key-file", world.folder / "key")

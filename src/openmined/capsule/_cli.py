@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import signal
-import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
@@ -34,6 +31,7 @@ from openmined.capsule._folder import (
 from openmined.capsule._keyring import Unlock, open_keyring
 from openmined.capsule._log import Log, json_lines, log_file
 from openmined.capsule._loop import Capsule
+from openmined.capsule._serving import interface
 from openmined.capsule._state import open_read_only
 from openmined.protocol import format_wei
 from openmined.sonar import ETH, keystore_address, load_network
@@ -163,7 +161,7 @@ def start(
     unlock = None if waiting else _unlock(passphrase_file, key_file, new=False)
     stopping = _stop_signals()
     log = Log(json_lines(sys.stdout), log_file(folder / "capsule.log"))
-    with _interface(folder, settings.api.enabled):
+    with interface(folder, log, enabled=settings.api.enabled):
         if unlock is None:
             mark_sealed(folder)
             log.write("sealed", what="run `openmined capsule unseal` on this folder")
@@ -336,40 +334,18 @@ def export_wallet(
 
 
 @app.command()
-def serve(folder: Folder) -> None:
+def serve(
+    folder: Folder,
+    with_parent: Annotated[
+        bool, typer.Option("--with-parent", help="End when standard input closes.")
+    ] = False,
+) -> None:
     """Serve the read-only HTTP interface alone; `start` does this by itself."""
-    import uvicorn
-
     from openmined.capsule._api import build_api
+    from openmined.capsule._serving import serve_api
 
     settings = check_folder(folder)
-    uvicorn.run(
-        build_api(folder),
-        host=settings.api.host,
-        port=settings.api.port,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-    )
-
-
-@contextlib.contextmanager
-def _interface(folder: Path, enabled: bool) -> Iterator[None]:
-    """Run the HTTP interface as a process of its own for the time of the block."""
-    if not enabled:
-        yield
-        return
-    command = [sys.executable, "-m", "openmined.capsule", "serve", str(folder)]
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603 -- our own program
-    try:
-        yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    serve_api(build_api(folder), settings.api.host, settings.api.port, with_parent=with_parent)
 
 
 def _stop_signals() -> list[int]:
