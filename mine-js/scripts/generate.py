@@ -15,8 +15,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from openmined.mine._datasets import Dataset
 from openmined.mine import _ledger as ledger
+from openmined.mine._datasets import Dataset
 from openmined.mine._settings import MineSettings, NetworkSettings
 from openmined.mine.api import openapi_document
 from openmined.protocol import CampaignManifest, GradientManifest, KeysManifest, ModelManifest
@@ -37,6 +37,7 @@ MODELS = {
 
 
 def files() -> dict[str, str]:
+    """Return what is generated, by file name."""
     abi = json.loads(ARTIFACT.read_text())["abi"]
     code = load_artifact().deployed_bytecode
     schemas = {name: _schema(model) for name, model in MODELS.items()}
@@ -52,7 +53,7 @@ def files() -> dict[str, str]:
         + f"export const SCHEMAS: Record<{_names(schemas)}, Schema> = {_json(schemas)};\n",
         "ledger.ts": _HEAD
         + f"export const LEDGER_VERSION = {ledger.LEDGER_VERSION};\n\n"
-        + f"export const TABLES = {_text(ledger._TABLES)};\n",
+        + f"export const TABLES = {_text(ledger._TABLES)};\n",  # noqa: SLF001
         "openapi.ts": _HEAD
         + "/** As `/api/v1/openapi.json` answers it, byte for byte. */\n"
         + f"export const OPENAPI_COMPACT = {_text(_compact(document))};\n\n"
@@ -85,6 +86,7 @@ def _text(text: str) -> str:
 
 
 def main() -> int:
+    """Write the files, or with --check say which are stale."""
     stale = []
     for name, text in files().items():
         path = OUT / name

@@ -151,7 +151,17 @@ export class Ledger {
   // --- the chain ---
 
   cursor(): string | null {
-    return (this.#one("SELECT value FROM meta WHERE key = 'cursor'")?.["value"] as string) ?? null;
+    return this.meta("cursor");
+  }
+
+  /** Return a fact noted by name. */
+  meta(key: string): string | null {
+    const found = this.#one("SELECT value FROM meta WHERE key = ?", key)?.["value"];
+    return typeof found === "string" ? found : null;
+  }
+
+  setMeta(key: string, value: string): void {
+    this.#write("INSERT OR REPLACE INTO meta VALUES (?, ?)", key, value);
   }
 
   /** Store what one look at the chain brought, with the cursor, in one transaction. */

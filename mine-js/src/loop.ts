@@ -31,6 +31,7 @@ import {
 import { Judge } from "./judge.ts";
 import { isFinal, type Step, type Submission } from "./ledger.ts";
 import { ETHER } from "./permissions.ts";
+import { Reporter } from "./report.ts";
 import { sortedTexts } from "./text.ts";
 import { payOut } from "./withdraw.ts";
 import { Worker, type World } from "./work.ts";
@@ -45,6 +46,7 @@ export class MineLoop {
   readonly #cursor: EventCursor;
   readonly #judge: Judge;
   readonly #worker: Worker;
+  readonly #reporter: Reporter;
   #views = new Map<number, CampaignView>();
   /** When a campaign is to be looked at again. */
   readonly #due = new Map<number, number>();
@@ -61,6 +63,7 @@ export class MineLoop {
     this.#cursor = new EventCursor(contract, settings.network.from_block, ledger.cursor());
     this.#judge = new Judge(world);
     this.#worker = new Worker(world, () => this.#refresh());
+    this.#reporter = new Reporter(world);
     this.#worker.tidy();
     this.#fold();
   }
@@ -92,6 +95,7 @@ export class MineLoop {
       this.#doubtAt = performance.now() + Math.min(DOUBT_MS, this.#retryMs);
       this.#findLost();
     }
+    await this.#reporter.report();
     await payOut(ledger, contract, secrets.wallet.address, log);
     for (const number of [...this.#views.keys()]) {
       if (stop?.aborted) return;

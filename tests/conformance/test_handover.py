@@ -1,4 +1,4 @@
-"""The folder changes hands: between gradients, and in the middle of one, wherever a mine is killed."""
+"""The folder changes hands: between gradients, and within one, wherever a mine is killed."""
 
 from __future__ import annotations
 
