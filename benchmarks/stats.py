@@ -59,6 +59,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="openmined-bench-") as folder:
         url = options.database or f"sqlite:///{folder}/stats.sqlite3"
         figures = index(Path(folder), url, options.events)
+        print(json.dumps(figures), file=sys.stderr)
         if shutil.which("wrk"):
             figures["api"] = load(url, options.seconds, options.requests)
         print(json.dumps(figures, indent=1))
@@ -132,7 +133,7 @@ def load(url: str, seconds: int, requests: int) -> dict[str, Any]:
 def wrk(url: str, seconds: int, *more: str) -> dict[str, Any]:
     command = ["wrk", "-t1", "-c50", f"-d{seconds}s", "--latency", *more, url]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    found = dict(re.findall(r"^\s+(50%|99%)\s+(\S+)$", text, re.M))
+    found = dict(re.findall(r"^\s+(50%|99%)\s+(\S+)\s*$", text, re.M))
     rate = re.search(r"Requests/sec:\s+([\d.]+)", text)
     failed = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
     assert rate is not None
