@@ -118,10 +118,10 @@ def load(url: str, seconds: int, requests: int) -> dict[str, Any]:
         ):
             figures[name] = wrk(base + path, seconds)
         for limit in (1, 50):
-            script = HERE / f".varied-{os.getpid()}.lua"
-            script.write_text(VARIED % limit)
-            figures[f"uncached lists of {limit}"] = wrk(base, seconds, "-s", str(script))
-            script.unlink()
+            with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+                script.write(VARIED % limit)
+                script.flush()
+                figures[f"uncached lists of {limit}"] = wrk(base, seconds, "-s", script.name)
         if requests:
             figures["soak"] = soak(base, process, requests)
     finally:
