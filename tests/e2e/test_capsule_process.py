@@ -226,9 +226,19 @@ def check_no_secret_leaked(world: CapsuleWorld, capsule: Running) -> None:
         for path in ([place] if place.is_file() else place.rglob("*"))
         if path.is_file()
     )
+    data += on_chain(world)
     assert CANARY_PUBLIC.encode() in data, "the search itself finds nothing"
     for name, secret in secrets.items():
         assert secret not in data, f"{name} was found in the clear"
+
+
+def on_chain(world: CapsuleWorld) -> bytes:
+    """Return the input of every transaction."""
+    height = world.data_scientist.block_number()
+    blocks = [world.anvil.call("eth_getBlockByNumber", hex(n), True) for n in range(height + 1)]
+    inputs = [item["input"] for block in blocks for item in block["transactions"]]
+    assert len(inputs) > 5
+    return b"".join(bytes.fromhex(text[2:]) for text in inputs)
 
 
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
