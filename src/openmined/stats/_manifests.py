@@ -17,7 +17,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, literal, null, select, update
+from sqlalchemy import Connection, delete, insert, literal, select, update
 
 from openmined.protocol import CampaignManifest, OpenMinedError, ProtocolError, encode_canonical
 from openmined.stats import _schema as schema
@@ -51,6 +51,7 @@ class ManifestReader:
         self._database = database
         self._store = store
         self._clock = clock
+        self._noted = -1
         self.outcomes: Counter[str] = Counter()
 
     def run(self, stop: threading.Event, *, poll_s: float = 1.0) -> None:
@@ -62,8 +63,8 @@ class ManifestReader:
 
     def read_some(self, pool: ThreadPoolExecutor) -> int:
         """Read the next few that are due; return how many were tried."""
-        with self._database.writing() as connection:
-            _note_wanted(connection)
+        self._note_wanted()
+        with self._database.reading() as connection:
             due = _due(connection, int(self._clock()))
         if not due:
             return 0
@@ -75,6 +76,21 @@ class ManifestReader:
                 update(schema.cursor).values(side_generation=schema.cursor.c.side_generation + 1)
             )
         return len(due)
+
+    def _note_wanted(self) -> None:
+        # The indexer writes too: look first, and only where something has changed.
+        with self._database.reading() as connection:
+            generation = connection.execute(select(schema.cursor.c.generation)).scalar()
+            if generation is None or generation == self._noted:
+                return
+            wanted = connection.execute(_WANTED.limit(1)).one_or_none()
+        if wanted is not None:
+            with self._database.writing() as connection:
+                columns = ["digest", "state", "attempts", "next_attempt_at"]
+                connection.execute(
+                    insert(schema.manifests).from_select(columns, _WANTED, include_defaults=False)
+                )
+        self._noted = generation
 
     def _fetch(self, digest: str) -> CampaignManifest | OpenMinedError:
         try:
@@ -119,23 +135,16 @@ class ManifestReader:
         }
 
 
-def _note_wanted(connection: Connection) -> None:
-    known = select(schema.manifests.c.digest).where(
-        schema.manifests.c.digest == schema.campaigns.c.spec
+_WANTED = (
+    select(schema.campaigns.c.spec, literal("wanted"), literal(0), literal(0))
+    .where(
+        ~select(schema.manifests.c.digest)
+        .where(schema.manifests.c.digest == schema.campaigns.c.spec)
+        .exists()
     )
-    new = (
-        select(
-            schema.campaigns.c.spec,
-            literal("wanted"),
-            literal(0),
-            literal(0),
-            null(),
-        )
-        .where(~known.exists())
-        .distinct()
-    )
-    columns = ["digest", "state", "attempts", "next_attempt_at", "title"]
-    connection.execute(insert(schema.manifests).from_select(columns, new, include_defaults=False))
+    .distinct()
+)
+"""The manifests of campaigns that nobody has asked for yet."""
 
 
 def _due(connection: Connection, now: int) -> list[tuple[str, int]]:
