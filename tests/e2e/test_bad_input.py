@@ -26,7 +26,7 @@ from openmined.devnet._scenarios import Scenario, load_scenario
 from openmined.mine import MineFolder
 from openmined.protocol import ETHER_WEI, Phase, TableSchema, encode_canonical
 from openmined.sonar import ETH, PgpKey, Sonar, Terms, Wallet
-from openmined.storage import connect_store
+from openmined.storage import StorageError, connect_store
 
 STRANGER = "0x00000000000000000000000000000000000000Ff"
 
@@ -46,6 +46,8 @@ class World:
     devnet: Devnet
     scenario: Scenario
     home: Path
+    wallet: Wallet
+    pgp: PgpKey
 
     def openmined(self, *arguments: str) -> tuple[int, str]:
         """Run the command as a user would; return its exit code and what it said."""
@@ -69,14 +71,10 @@ class World:
 
     def balance(self) -> int:
         with self.sonar() as sonar:
-            assert sonar.contract.wallet is not None
-            return sonar.contract.balance(sonar.contract.wallet.address)
+            return sonar.contract.balance(self.wallet.address)
 
     def sonar(self) -> Sonar:
-        passphrase = self.devnet.passphrase_file.read_text(encoding="utf-8")
-        wallet = Wallet.from_keystore(self.home / "wallet.json", passphrase)
-        pgp = PgpKey.load(self.home / "pgp.age", passphrase)
-        return Sonar.connect(self.devnet.network, wallet=wallet, pgp=pgp)
+        return Sonar.connect(self.devnet.network, wallet=self.wallet, pgp=self.pgp)
 
 
 @pytest.fixture(scope="module")
@@ -90,10 +88,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         devnet.start_capsule()
         devnet.start_mine(Owner("mine 1", scenario.shares[0], schema))
         devnet.wait_for_capsule()
-        made = World(devnet, scenario, home)
         passphrase = devnet.passphrase_file.read_text(encoding="utf-8")
         wallet = Wallet.create(home / "wallet.json", passphrase, cost="light")
-        PgpKey.create(home / "pgp.age", passphrase)
+        pgp = PgpKey.create(home / "pgp.age", passphrase)
+        made = World(devnet, scenario, home, wallet, pgp)
         fund(devnet.network.rpc_url, wallet.address)
         _write_csv(scenario, home / "validation.csv")
         code, said = made.openmined(
@@ -147,13 +145,12 @@ def test_a_capsule_that_nobody_knows(world: World) -> None:
 def test_a_campaign_of_an_absent_capsule_is_cancelled_and_refunded(world: World) -> None:
     with world.sonar() as sonar:
         contract = sonar.contract
-        assert contract.wallet is not None
         spec = sonar.store.put_manifest_bytes(b"{}")
         number = contract.launch_campaign(os.urandom(32), _terms(world, spec, STRANGER))
         campaign = sonar.campaign(number)
         assert campaign.status().waiting == "capsule-to-open"
         campaign.cancel()
-        assert contract.credit(ETH, contract.wallet.address) == ETHER_WEI
+        assert contract.credit(ETH, world.wallet.address) == ETHER_WEI
         sonar.withdraw()
 
 
@@ -231,12 +228,11 @@ def test_an_rpc_that_is_not_there(world: World) -> None:
 def test_a_store_that_is_not_there(world: World) -> None:
     before = world.balance()
     network = world.devnet.network.model_copy(update={"store_url": "http://127.0.0.1:9"})
-    with world.sonar() as connected:
-        wallet, pgp = connected.contract.wallet, connected.pgp
-    with Sonar.connect(network, wallet=wallet, pgp=pgp) as sonar:
-        with pytest.raises(Exception, match=r"127\.0\.0\.1:9"):
+    with Sonar.connect(network, wallet=world.wallet, pgp=world.pgp) as sonar:
+        launched = sonar.contract.campaign_count()
+        with pytest.raises(StorageError, match=r"127\.0\.0\.1:9"):
             launch(sonar, world.scenario)
-        assert sonar.contract.campaign_of(wallet.address, bytes(32)) == 0
+        assert sonar.contract.campaign_count() == launched
     assert world.balance() == before
 
 
