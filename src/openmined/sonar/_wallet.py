@@ -217,16 +217,16 @@ def write_private(path: Path, data: bytes) -> None:
 
 
 def _seal_keystore(key: bytes, passphrase: str, n: int) -> dict[str, Any]:
-    import eth_keyfile
+    from eth_keyfile import keyfile
 
-    document: dict[str, Any] = eth_keyfile.create_keyfile_json(
+    document: dict[str, Any] = keyfile.create_keyfile_json(
         key, passphrase.encode(), version=3, kdf="scrypt", iterations=n, salt_size=32
     )
     return document
 
 
 def _open_keystore(document: dict[str, Any], passphrase: str, path: Path) -> bytes:
-    import eth_keyfile
+    from eth_keyfile import keyfile
 
     try:
         crypto = document.get("crypto") or document["Crypto"]
@@ -237,7 +237,7 @@ def _open_keystore(document: dict[str, Any], passphrase: str, path: Path) -> byt
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise KeystoreError(f"{path} is a damaged keystore ({type(error).__name__})") from error
     try:
-        return bytes(eth_keyfile.decode_keyfile_json(document, passphrase.encode()))
+        return bytes(keyfile.decode_keyfile_json(document, passphrase.encode()))
     except ValueError as error:
         if str(error) == "MAC mismatch" and len(expected_mac) == _MAC_BYTES:
             raise WrongPassphrase(f"this passphrase does not open {path}: try again") from error
