@@ -5,7 +5,6 @@ loss on the validation set; networks take Adam steps. Optimizers are Syft's. A n
 published after every batch, since the optimizer needs gradients at new points; the best weights are
 kept aside and are what is delivered.
 
-A coalition of a batch is worth what the same step explains with its own mean gradient.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from typing import Protocol
 
 import numpy as np
 
-from openmined.capsule._combination import capped_weights
+from openmined.capsule._combination import BatchGame, capped_weights
 from openmined.capsule._evaluation import Array, ValidationSet
 from openmined.capsule._scoring import (
     CUTOFF,
@@ -32,7 +31,7 @@ from openmined.capsule._scoring import (
     nothing_gained,
     screen_updates,
 )
-from openmined.capsule._shapley import attribute_gain, to_shares_ppm
+from openmined.capsule._shapley import Value, attribute_gain, to_shares_ppm
 from openmined.protocol import Reason
 from openmined.syft import (
     Adam,
@@ -47,18 +46,15 @@ _RATES = (0.25, 0.5, 1.0, 1.5, 1.9)
 _HARM_RATES = (0.1, 0.25, 0.5, 1.0)
 _DILUTION = 1.1
 _MIN_ALIGNMENT = 0.4
-_MEMORY = 9
-"""Points: the present one and the eight before it."""
+_MEMORY = 8
 
 
 @dataclass(frozen=True)
 class Step:
-    """Where a step led, at which rate (in units of the optimizer's), and the memories around it."""
+    """Where a step led, and the memory after it."""
 
     weights: Array
-    rate: float
-    used: Memory
-    grown: Memory
+    memory: Memory
 
 
 class Optimizer(Protocol):
@@ -68,8 +64,11 @@ class Optimizer(Protocol):
         """Take the best step; `fresh` says that all gradients were taken at `standing`."""
         ...
 
-    def repeat(self, standing: Standing, pull: Array, taken: Step, rate: float) -> Array:
-        """Return where the step taken would have led with another pull and `rate` times as far."""
+    def repeat(self, standing: Standing, pull: Array, rate: float) -> Array:
+        """Return where a step with this pull leads, `rate` times as far as usual.
+
+        It is for comparing members of a batch, and taken for each of many coalitions.
+        """
         ...
 
 
@@ -86,27 +85,26 @@ class LinearDescent:
         known = remembered if isinstance(remembered, AndersonState) else AndersonState()
         # A memory may have gone stale (other mines than before): the validation loss decides.
         memories = (known, AndersonState()) if fresh and known.weights else (AndersonState(),)
-        best: Step | None = None
-        least = np.inf
-        for memory in memories:
-            for rate in _RATES:
-                weights = self._move(standing.weights, pull, memory, rate)
-                loss = self.validation.loss(self.validation.outputs(weights))
-                if best is None or loss < least:
-                    best, least = Step(weights, rate, memory, known), loss
-        assert best is not None
+        candidates = [
+            (weights, self.validation.loss(self.validation.outputs(weights)))
+            for memory in memories
+            for weights in self._along(standing.weights, pull, memory)
+        ]
+        best, _ = min(candidates, key=lambda found: found[1])
         if not fresh:
-            return best
+            return Step(best, known)
         _, grown = self._optimizer(1.0).step(standing.weights, -pull, known)
-        return replace(best, grown=grown)
+        return Step(best, grown)
 
-    def repeat(self, standing: Standing, pull: Array, taken: Step, rate: float) -> Array:
-        """See `Optimizer`."""
-        used = taken.used if isinstance(taken.used, AndersonState) else AndersonState()
-        return self._move(standing.weights, pull, used, rate * taken.rate)
+    def repeat(self, standing: Standing, pull: Array, rate: float) -> Array:
+        """Take a plain step: what is common to all of a batch's steps, the memory, is left out."""
+        return standing.weights + rate / self.curvature * pull
 
-    def _move(self, weights: Array, pull: Array, memory: AndersonState, rate: float) -> Array:
-        return self._optimizer(rate).step(weights, -pull, memory)[0]
+    def _along(self, weights: Array, pull: Array, memory: AndersonState) -> list[Array]:
+        # W' is affine in the rate, so that two steps tell where all others lead.
+        first = self._optimizer(1.0).step(weights, -pull, memory)[0]
+        second = self._optimizer(2.0).step(weights, -pull, memory)[0]
+        return [first + (rate - 1.0) * (second - first) for rate in _RATES]
 
     def _optimizer(self, rate: float) -> Anderson:
         return Anderson(rate=rate / self.curvature, memory=_MEMORY)
@@ -122,12 +120,10 @@ class NetworkDescent:
         """Take one step; Adam takes stale gradients as it takes noisy ones."""
         del fresh
         known = self._known(standing)
-        weights, grown = Adam(rate=self.learning_rate).step(standing.weights, -pull, known)
-        return Step(weights, 1.0, known, grown)
+        return Step(*Adam(rate=self.learning_rate).step(standing.weights, -pull, known))
 
-    def repeat(self, standing: Standing, pull: Array, taken: Step, rate: float) -> Array:
-        """See `Optimizer`."""
-        del taken
+    def repeat(self, standing: Standing, pull: Array, rate: float) -> Array:
+        """Take the same step with another pull."""
         optimizer = Adam(rate=rate * self.learning_rate)
         return optimizer.step(standing.weights, -pull, self._known(standing))[0]
 
@@ -156,8 +152,7 @@ def score_gradients(
 ) -> ScoredBatch:
     """Score plain gradients: a step on the mean of those that neither harm nor dilute it."""
     usable, verdicts, prints = screen_updates(validation, standing, updates, sketch_key)
-    whole = _Batch(validation, standing, optimizer, usable)
-    batch = whole.reduced() if validation.linear and usable else whole
+    batch = _Batch(validation, standing, optimizer, usable)
     harmful = batch.find_harmful(harm_threshold(validation, rules)) if usable else set()
     verdicts |= {
         usable[i].gradient: Verdict(0, Reason.HARMFUL, STATING_HARM) for i in sorted(harmful)
@@ -167,7 +162,7 @@ def score_gradients(
         nothing = nothing_gained(validation, standing, rules, verdicts, prints)
         return replace(nothing, memory=standing.memory)
     members = batch.drop_diluters(members)
-    step = whole.step(members)
+    step = batch.step(members)
     accuracy = validation.score(validation.outputs(step.weights))
     accuracy_ppm = rules.round(accuracy)
     attribution: AttributionKind = "none"
@@ -177,7 +172,7 @@ def score_gradients(
             usable[i].gradient: Verdict(share) for i, share in zip(members, shares, strict=True)
         }
     return ScoredBatch(
-        verdicts, step.weights, accuracy, accuracy_ppm, attribution, prints, step.grown
+        verdicts, step.weights, accuracy, accuracy_ppm, attribution, prints, step.memory
     )
 
 
@@ -187,40 +182,6 @@ class _Batch:
     standing: Standing
     optimizer: Optimizer
     updates: Sequence[Update]
-
-    def reduced(self) -> _Batch:
-        """Return the same batch in coordinates of the few directions that it is about.
-
-        A linear campaign's steps stay in the span of the weights and gradients remembered and
-        submitted. In an orthonormal basis of it they have tens of numbers instead of thousands,
-        and all inner products, hence all steps, are the same.
-        """
-        memory = self.standing.memory
-        past = memory if isinstance(memory, AndersonState) else AndersonState()
-        vectors = [
-            *past.weights,
-            *past.gradients,
-            self.standing.weights,
-            *(update.direction for update in self.updates),
-        ]
-        basis, _ = np.linalg.qr(np.array([vector.ravel() for vector in vectors]).T)
-
-        def shrink(vector: Array) -> Array:
-            return np.asarray(basis.T @ vector.ravel())
-
-        validation = self.validation.on_basis(basis, self.standing.weights.shape)
-        standing = replace(
-            self.standing,
-            weights=shrink(self.standing.weights),
-            memory=AndersonState(
-                tuple(map(shrink, past.weights)), tuple(map(shrink, past.gradients))
-            ),
-        )
-        optimizer = self.optimizer
-        if isinstance(optimizer, LinearDescent):
-            optimizer = replace(optimizer, validation=validation)
-        updates = [replace(u, direction=shrink(u.direction)) for u in self.updates]
-        return _Batch(validation, standing, optimizer, updates)
 
     def step(self, members: Sequence[int]) -> Step:
         # Gradients taken elsewhere than at the standing weights say nothing to a memory.
@@ -236,18 +197,17 @@ class _Batch:
         """
         everybody = list(range(len(self.updates)))
         before, _ = self._measure(self.standing.weights)
-        taken = self.step(everybody)
-        whole = self._repeat(everybody, taken)[0]
+        whole = self._repeat(everybody)[0]
         return {
             one
             for one in everybody
-            if max(self._repeat([one], taken, rate)[0] for rate in _HARM_RATES) < before - threshold
-            and self._without(everybody, one, taken) > whole + threshold
+            if max(self._repeat([one], rate)[0] for rate in _HARM_RATES) < before - threshold
+            and self._without(everybody, one) > whole + threshold
         }
 
-    def _without(self, members: Sequence[int], one: int, taken: Step) -> float:
+    def _without(self, members: Sequence[int], one: int) -> float:
         others = [i for i in members if i != one]
-        return self._repeat(others, taken)[0] if others else np.inf
+        return self._repeat(others)[0] if others else np.inf
 
     def drop_diluters(self, members: Sequence[int]) -> list[int]:
         """Return the members without those who only dilute the step.
@@ -261,10 +221,9 @@ class _Batch:
         left = list(members)
         if len(left) < 2 or self._alignment(left) < _MIN_ALIGNMENT:
             return left
-        taken = self.step(left)
         while len(left) > 1:
-            now = self._loss_drop(left, taken)
-            without = {i: self._loss_drop([x for x in left if x != i], taken) for i in left}
+            now = self._loss_drop(left)
+            without = {i: self._loss_drop([x for x in left if x != i]) for i in left}
             worst = max(left, key=lambda i: without[i])
             if without[worst] <= 0.0 or without[worst] < _DILUTION * now:
                 break
@@ -274,23 +233,37 @@ class _Batch:
     def attribute(
         self, members: Sequence[int], seed: int
     ) -> tuple[AttributionKind, tuple[int, ...]]:
-        """Split the gain of the members' step."""
-        step = self.step(members)
+        """Split the gain of a step.
+
+        In a linear campaign a coalition is worth what the best non-negative combination of its
+        gradients explains, as one step from where the campaign stands: what the memory adds is
+        owed to earlier batches. In a network it is worth what the same step of Adam explains.
+        """
+        value = self._explained(members) if self.validation.linear else self._reached(members)
+        whole = abs(value(frozenset(range(len(members)))))
+        found = attribute_gain(len(members), value, seed=seed, cutoff=CUTOFF * whole)
+        return found.kind, to_shares_ppm(found.values, list(self._weights(members)))
+
+    def _explained(self, members: Sequence[int]) -> Value:
+        moves = np.array([self.validation.outputs(self.updates[i].direction) for i in members])
+        base = self.validation.outputs(self.standing.weights)
+        game = BatchGame(self.validation, base, moves, self._weights(members))
+        return lambda coalition: game.explained(sorted(coalition))
+
+    def _reached(self, members: Sequence[int]) -> Value:
         before = self.validation.unexplained(self.validation.outputs(self.standing.weights))
-        whole = before - self.validation.unexplained(self.validation.outputs(step.weights))
 
         def value(coalition: frozenset[int]) -> float:
             if not coalition:
                 return 0.0
             pull = self._pull([members[i] for i in sorted(coalition)])
-            weights = self.optimizer.repeat(self.standing, pull, step, 1.0)
-            return before - self.validation.unexplained(self.validation.outputs(weights))
+            outputs = self.validation.outputs(self.optimizer.repeat(self.standing, pull, 1.0))
+            return before - self.validation.unexplained(outputs)
 
-        found = attribute_gain(len(members), value, seed=seed, cutoff=CUTOFF * abs(whole))
-        return found.kind, to_shares_ppm(found.values, list(self._weights(members)))
+        return value
 
-    def _loss_drop(self, members: Sequence[int], taken: Step) -> float:
-        return self._measure(self.standing.weights)[1] - self._repeat(members, taken)[1]
+    def _loss_drop(self, members: Sequence[int]) -> float:
+        return self._measure(self.standing.weights)[1] - self._repeat(members)[1]
 
     def _alignment(self, members: Sequence[int]) -> float:
         """Return |mean of the pulls| / mean of |pulls|: 1 when all agree, 0 when they cancel."""
@@ -299,11 +272,9 @@ class _Batch:
         whole = float(weights @ lengths) / float(weights.sum())
         return float(np.linalg.norm(self._pull(members))) / whole if whole > 0.0 else 0.0
 
-    def _repeat(
-        self, members: Sequence[int], taken: Step, rate: float = 1.0
-    ) -> tuple[float, float]:
+    def _repeat(self, members: Sequence[int], rate: float = 1.0) -> tuple[float, float]:
         pull = self._pull(members)
-        return self._measure(self.optimizer.repeat(self.standing, pull, taken, rate))
+        return self._measure(self.optimizer.repeat(self.standing, pull, rate))
 
     def _measure(self, weights: Array) -> tuple[float, float]:
         outputs = self.validation.outputs(weights)

@@ -7,7 +7,7 @@ weighted sum of (rows, outputs) arrays. Networks go their own way.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
@@ -30,8 +30,6 @@ class ValidationSet:
     """Digest of the set in the clear, hexadecimal; stands in every receipt."""
     network: MLPClassifier | None = None
     """What turns weights into outputs where that is not a matrix product."""
-    images: Array | None = None
-    """Outputs of each coordinate, (rows x outputs, coordinates); see `on_basis`."""
 
     @property
     def rows(self) -> int:
@@ -53,21 +51,8 @@ class ValidationSet:
         """Whether outputs are linear in the weights."""
         return self.network is None
 
-    def on_basis(self, basis: Array, shape: tuple[int, ...]) -> ValidationSet:
-        """Return the same set for weights given by coordinates.
-
-        Args:
-            basis: (numbers, coordinates), a column per direction, each a raveled (inputs, outputs).
-            shape: of the weights, (inputs, outputs).
-        """
-        columns = basis.T.reshape(-1, *shape)
-        images = np.array([self.features @ column for column in columns])
-        return replace(self, images=images.reshape(len(images), -1).T)
-
     def outputs(self, weights: Array) -> Array:
         """Return the model's outputs, shape (rows, outputs)."""
-        if self.images is not None:
-            return (self.images @ weights).reshape(self.targets.shape)
         if self.network is None:
             return self.features @ weights
         estimator = MLPEstimator(self.network, weights)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from openmined.capsule import _descent
-from openmined.capsule._descent import LinearDescent, largest_curvature, score_gradients
+from openmined.capsule._descent import LinearDescent, Step, largest_curvature, score_gradients
 from openmined.capsule._evaluation import ValidationSet
 from openmined.capsule._scoring import (
     Rules,
@@ -123,8 +124,13 @@ def test_anderson_brings_label_sorted_mines_to_the_centralised_optimum(digits: D
     assert max(reported) >= 980_000
 
 
-def test_anderson_is_what_does_it(digits: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_descent, "_MEMORY", 1)
+def test_the_memory_is_what_does_it(digits: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
+    step = LinearDescent.step
+
+    def forget(self: LinearDescent, standing: Standing, pull: Array, *, fresh: bool) -> Step:
+        return step(self, replace(standing, memory=None), pull, fresh=fresh)
+
+    monkeypatch.setattr(LinearDescent, "step", forget)
     plain = run("gradient", digits, digits.mines(10, sorted_by_label=True), 20)
     assert max(plain) < 950_000
 
