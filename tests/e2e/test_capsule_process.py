@@ -23,7 +23,7 @@ from openmined.capsule._folder import read_identity
 from openmined.capsule._keyring import open_keyring
 from openmined.capsule._pgp import wkd_hash
 from openmined.protocol import CampaignManifest, Phase
-from openmined.sonar import ETH
+from openmined.sonar import ETH, Reverted
 from openmined.storage import connect_store, open_node
 
 PATIENCE_S = 90.0
@@ -166,8 +166,11 @@ def finish(world: CapsuleWorld, campaign: int, manifest: CampaignManifest) -> No
             break
         before = world.state(campaign).batches
         for miner in (0, 1):
-            world.contribute(campaign, manifest, miner, rows(300, seed=10 * round_ + miner))
-
+            try:
+                world.contribute(campaign, manifest, miner, rows(300, seed=10 * round_ + miner))
+            except Reverted as reverted:
+                # The first gradient alone was scored already, and was enough.
+                assert reverted.reason in {"Sonar: target reached", "Sonar: not open"}
         wait_until(lambda before=before: settled(world, campaign, before + 1), "scored")  # type: ignore[misc]
     wait_until(lambda: world.state(campaign).phase == Phase.DELIVERED, "delivered")
     _, card = world.delivered(campaign)
