@@ -6,10 +6,11 @@ import json
 from typing import Any
 
 import numpy as np
-from tests.conformance.mines import Kind, Running, passphrase_file, run
+import psutil
+from tests.conformance.mines import Kind, Running, kind_of, passphrase_file, run
 from tests.unit.mine.mine_world import MineWorld, rows, wait_for
 
-from openmined.mine import MineFolder
+from openmined.mine import MineFolder, change_permission
 from openmined.sonar import ETH, Score
 from openmined.syft import (
     accumulate_statistics,
@@ -123,3 +124,26 @@ def test_what_it_may_not_do_it_says(world: MineWorld, kind: Kind) -> None:
         world.score(opened, 500_000, [Score(event.gradient, 1_000_000)], weights=np.zeros((9, 3)))
         wait_for(lambda: "it had its 1 gradients" in verdict()["reason"])
         assert mine.process.poll() is None
+
+
+def test_stopped_in_training_nothing_is_left_running(world: MineWorld) -> None:
+    kind = kind_of("node")
+    batch = rows(20_000)
+    folder, _ = world.make_mine("stopped", batch=batch, permission={"mode": "deny"})
+    change_permission(folder, "data", {"mode": "automatic", "fields": ["*"], "cpu_share": 0.001})
+    with Running(kind, folder.path) as mine:
+        opened = world.launch_open()
+        log = folder.log_path
+        wait_for(lambda: log.exists() and '"step": "training"' in log.read_text(), 40)
+        below = psutil.Process(mine.process.pid).children(recursive=True)
+        assert len(below) == 2, "the door, and the training below it"
+        mine.stop()
+        assert mine.process.returncode == 0
+        _, alive = psutil.wait_procs(below, timeout=10)
+        assert alive == []
+    assert world.submitted(opened.campaign) == []
+    # What was begun is still claimed: the next start goes on with it.
+    ledger = folder.ledger()
+    (submission,) = (s for s in ledger.submissions() if s.campaign == opened.campaign)
+    ledger.close()
+    assert submission.step == "downloaded"

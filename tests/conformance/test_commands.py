@@ -174,3 +174,42 @@ def test_vectors_are_read_by_node() -> None:
     assert done.returncode == 0, done.stdout[-4000:]
     features = MINE_JS.parent / "tests" / "vectors" / "features" / "check.mjs"
     assert "all vectors agree" in subprocess.check_output([node(), features], text=True)
+
+
+def test_the_statistics_service_knows_the_signature_of_a_report(tmp_path: Path) -> None:
+    import subprocess
+
+    from tests.conformance.mines import environment, node
+
+    from openmined.stats._reports import SignedReport, signer
+
+    node_kind()
+    part = {"file": "part-0001.arrow.age", "rows": 10, "bytes": 1, "sha256": "0" * 64}
+    for name, schema in (("offered", "openmined/digits@1"), ("denied", "openmined/tweets@1")):
+        about = {
+            "format": "openmined/dataset@1",
+            "name": name,
+            "schema": {"id": schema, "fields": [{"name": "x", "type": "number"}]},
+            "parts": [part | {"imported": "2026-01-05T12:00:00.000Z"}],
+        }
+        (tmp_path / "datasets" / name).mkdir(parents=True)
+        (tmp_path / "datasets" / name / "dataset.json").write_text(json.dumps(about))
+    command = [
+        node(),
+        "--disable-warning=ExperimentalWarning",
+        Path(__file__).parent / "report.mjs",
+    ]
+    done = subprocess.run(
+        [*command, tmp_path / "datasets", tmp_path / "wallet.json"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment(),
+        check=True,
+    )
+    (line,) = done.stdout.splitlines()
+    sent = json.loads(line)
+    assert sent.pop("url") == "http://stats.example/v1/reports"
+    assert sent["report"]["records"] == [{"schema": "openmined/digits@1", "count": 10}]
+    signed = SignedReport.model_validate(sent)
+    assert signer(signed.report, signed.signature) == signed.report.miner

@@ -10,8 +10,10 @@ pipe, never by arguments or environment; nothing is written but what Mine.py wou
 
 from __future__ import annotations
 
+import ctypes
 import os
 import resource
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,6 +24,7 @@ from openmined.mine._errors import MineError
 from openmined.protocol import OpenMinedError
 
 MAX_MESSAGE_BYTES = 2 << 30
+_PR_SET_PDEATHSIG = 1
 
 Answer = dict[str, Any]
 Tell = Callable[[Answer], None]
@@ -31,10 +34,24 @@ def main() -> None:
     """Serve requests until the input ends."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.umask(0o077)
+    _end_with_the_mine()
     # What a library prints must not get among the messages.
     out = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     serve(sys.stdin.buffer, out)
+
+
+def _end_with_the_mine() -> None:
+    """Have the kernel end this process with the mine, and a training with this process (Linux)."""
+    if sys.platform != "linux":
+        return
+    prctl = ctypes.CDLL(None).prctl
+
+    def die_with_parent() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+    die_with_parent()
+    os.register_at_fork(after_in_child=die_with_parent)
 
 
 def serve(source: BinaryIO, out: int) -> None:
