@@ -39,8 +39,6 @@ from openmined.storage import (
 from openmined.syft import (
     EncryptedGradient,
     LimitError,
-    OutOfMemory,
-    OutOfTime,
     RangeError,
     SecretKeys,
     SyftError,
@@ -110,16 +108,28 @@ def open_envelopes(
 ) -> list[OpenedGradient | RefusedGradient]:
     """Open envelopes, each in a limited child process, `processes` of them at a time.
 
-    A thread forks and waits for one child; only the children touch the bytes.
+    A thread forks and waits for one child; only the children touch the bytes. One whose child died
+    or ran out of time is tried once more, alone: on a busy machine that may be nobody's fault, and
+    a bond depends on it.
     """
 
-    def open_one(item: tuple[Pending, bytes]) -> OpenedGradient | RefusedGradient:
+    def open_one(item: tuple[Pending, bytes]) -> OpenedGradient | RefusedGradient | None:
         return _open_one(*item, identity, keys, expected, settings)
 
     if processes <= 1 or len(sealed) <= 1:
-        return [open_one(item) for item in sealed]
-    with ThreadPoolExecutor(min(processes, len(sealed))) as pool:
-        return list(pool.map(open_one, sealed))
+        found = [open_one(item) for item in sealed]
+    else:
+        with ThreadPoolExecutor(min(processes, len(sealed))) as pool:
+            found = list(pool.map(open_one, sealed))
+    return [
+        first or open_one(item) or _unopened(item[0])
+        for item, first in zip(sealed, found, strict=True)
+    ]
+
+
+def _unopened(pending: Pending) -> RefusedGradient:
+    note = "opening it takes too much time or memory, or kills the process"
+    return RefusedGradient(pending, Reason.MALFORMED, note)
 
 
 def _open_one(
@@ -129,7 +139,7 @@ def _open_one(
     keys: SecretKeys,
     expected: Expected,
     settings: CapsuleSettings,
-) -> OpenedGradient | RefusedGradient:
+) -> OpenedGradient | RefusedGradient | None:
     limits = settings.limits
     child: Callable[..., bytes] = _open_in_child
     try:
@@ -144,12 +154,8 @@ def _open_one(
             seconds=limits.seconds,
         )
         arrays, facts = unpack_arrays(answer)
-    except OutOfTime:
-        return RefusedGradient(pending, Reason.MALFORMED, "opening it takes too long")
-    except OutOfMemory:
-        return RefusedGradient(pending, Reason.MALFORMED, "opening it takes too much memory")
     except (LimitError, OpenMinedError):
-        return RefusedGradient(pending, Reason.MALFORMED, "opening it kills the process")
+        return None
     if "reason" in facts:
         return RefusedGradient(pending, Reason(facts["reason"]), str(facts["note"])[:400])
     return OpenedGradient(pending, int(facts["samples"]), arrays["values"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -114,7 +115,7 @@ def refusal(desk: Desk, envelope: bytes) -> RefusedGradient:
     started = time.monotonic()
     (found,) = desk.open(envelope)
     assert isinstance(found, RefusedGradient), "it was accepted"
-    assert time.monotonic() - started < 12
+    assert time.monotonic() - started < 2 * 10 + 4, "two tries of 10 s"
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     assert peak - before < 1 << 20, f"a child had {peak} KiB"
     assert found.note
@@ -304,7 +305,7 @@ def test_an_openpgp_bomb_is_stopped_by_the_limit(desk: Desk, tmp_path: Path) -> 
     assert len(bomb) < 16 << 20
     found = refusal(desk, bomb)
     assert found.reason == Reason.MALFORMED
-    assert "memory" in found.note or "kills" in found.note or "long" in found.note, found.note
+    assert "memory" in found.note, found.note
 
 
 def test_values_that_no_honest_update_carries_are_absurd(desk: Desk) -> None:
@@ -347,7 +348,25 @@ def test_a_child_that_hangs_is_ended(desk: Desk, monkeypatch: pytest.MonkeyPatch
     limits = desk.settings.limits.model_copy(update={"seconds": 1})
     slow = replace(desk, settings=desk.settings.model_copy(update={"limits": limits}))
     found = refusal(slow, desk.with_body())
-    assert (found.reason, found.note) == (Reason.MALFORMED, "opening it takes too long")
+    assert found.reason == Reason.MALFORMED
+    assert "too much time" in found.note
+
+
+def test_a_child_that_dies_once_is_given_another_chance(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    module = sys.modules["openmined.capsule._envelopes"]
+    opened, tried = module._open_in_child, tmp_path / "tried"
+
+    def die_once(*arguments: object) -> bytes:
+        if not tried.exists():
+            tried.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return bytes(opened(*arguments))
+
+    monkeypatch.setattr(module, "_open_in_child", die_once)
+    (found,) = desk.open(desk.with_body())
+    assert isinstance(found, OpenedGradient)
 
 
 def test_an_envelope_decodes_to_what_was_sealed(desk: Desk) -> None:
