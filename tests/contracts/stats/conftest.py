@@ -10,11 +10,11 @@ from openmined.stats import Database, open_database
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server() -> Iterator[str]:
     programs = binaries()
     if programs is None:
         pytest.skip("PostgreSQL's server is not installed on this machine")
-    with postgres(tmp_path_factory.mktemp("postgres"), programs) as url:
+    with postgres(programs) as url:
         yield url
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,15 +31,17 @@ def _account() -> str | None:
 
 
 @contextmanager
-def postgres(folder: Path, programs: Path) -> Iterator[str]:
+def postgres(programs: Path) -> Iterator[str]:
     """Yield the URL of a fresh server."""
-    account, data = _account(), folder / "data"
-    data.mkdir()
-    if account is not None:
-        # Down to the data every folder must be passable for the server's account.
-        for parent in (folder, *folder.parents[:2]):
-            parent.chmod(parent.stat().st_mode | 0o711)
-        shutil.chown(data, account)
+    # Not below pytest's folder, which other accounts may not pass.
+    with tempfile.TemporaryDirectory(prefix="postgres-") as folder:
+        account, data = _account(), Path(folder)
+        if account is not None:
+            shutil.chown(data, account)
+        yield from _serve(data, account, programs)
+
+
+def _serve(data: Path, account: str | None, programs: Path) -> Iterator[str]:
     user = {"user": account} if account else {}
     initdb = [programs / "initdb", "-D", data, "-U", "tester", "-A", "trust", "-E", "UTF8"]
     subprocess.run(
@@ -66,5 +70,5 @@ def postgres(folder: Path, programs: Path) -> Iterator[str]:
             assert server.poll() is None, "PostgreSQL ended while starting"
         yield f"postgresql://tester@127.0.0.1:{port}/postgres"
     finally:
-        server.terminate()
+        server.send_signal(signal.SIGINT)  # ends connections that a failed test left
         server.wait(30)

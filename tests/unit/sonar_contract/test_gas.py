@@ -23,8 +23,9 @@ from sonar_gas import (
     terms,
 )
 from sonar_world import ARTIFACT, PPM, REPOSITORY, START_S
-from web3 import HTTPProvider, Web3
 
+from openmined.sonar._abi import sonar_abi
+from openmined.sonar._rpc import MinedTransaction, Rpc
 from openmined.sonar.contract import load_artifact
 
 ANVIL = REPOSITORY / "node_modules/.bin/anvil"
@@ -96,35 +97,41 @@ def test_a_gradient_costs_the_same_however_many_came_before() -> None:
 class AnvilChain:
     """The same calls as transactions on a real node, by its unlocked accounts."""
 
-    def __init__(self, url: str):
-        self.web3 = Web3(HTTPProvider(url))
-        self.accounts = self.web3.eth.accounts
+    def __init__(self, rpc: Rpc):
+        self.rpc = rpc
+        self.accounts = rpc.call("eth_accounts")
+        self.go_to(START_S)
         artifact = load_artifact()
-        self.web3.provider.make_request("evm_setNextBlockTimestamp", [START_S])  # type: ignore[arg-type]
-        contract = self.web3.eth.contract(abi=list(artifact.abi), bytecode=artifact.bytecode)
-        deployed = contract.constructor().transact({"from": self.accounts[-1]})
-        address = self.web3.eth.wait_for_transaction_receipt(deployed)["contractAddress"]
-        assert self.web3.eth.get_code(address) == artifact.deployed_bytecode
-        self.sonar = self.web3.eth.contract(address=address, abi=list(artifact.abi))
+        bytecode = artifact.bytecode
+        deployed = self.mined({"from": self.accounts[-1], "data": "0x" + bytecode.hex()})
+        assert deployed.contract is not None
+        self.sonar = deployed.contract
+        assert rpc.data("eth_getCode", self.sonar, "latest") == artifact.deployed_bytecode
 
     def address(self, party: int) -> str:
         return str(self.accounts[party])
 
     def gas(self, party: int, method: str, *arguments: Any, value: int = 0) -> int:
-        call = self.sonar.get_function_by_name(method)(*arguments)
+        data = sonar_abi().functions[method].encode(*arguments)
+        call = {"from": self.accounts[party], "to": self.sonar, "value": hex(value)}
+        mined = self.mined(call | {"data": "0x" + data.hex()})
+        assert mined.succeeded, method
+        return mined.gas_used
+
+    def mined(self, transaction: dict[str, str]) -> MinedTransaction:
         # With a limit given: an estimate would be made at the time of the last block.
-        sender = {"from": self.accounts[party], "value": value, "gas": 2_000_000}
-        sent = call.transact(sender)
-        receipt = self.web3.eth.wait_for_transaction_receipt(sent, poll_latency=0.01)
-        assert receipt["status"] == 1, method
-        return int(receipt["gasUsed"])
+        sent = self.rpc.call("eth_sendTransaction", transaction | {"gas": hex(16_000_000)})
+        deadline = time.monotonic() + 60
+        while (mined := self.rpc.receipt(sent)) is None:
+            assert time.monotonic() < deadline, "the node did not mine within 60 s"
+        return mined
 
     def go_to(self, timestamp_s: int) -> None:
-        self.web3.provider.make_request("evm_setNextBlockTimestamp", [timestamp_s])  # type: ignore[arg-type]
+        self.rpc.call("evm_setNextBlockTimestamp", timestamp_s)
 
 
 @pytest.fixture
-def anvil() -> Iterator[str]:
+def anvil() -> Iterator[Rpc]:
     if not ANVIL.exists():
         pytest.skip("anvil is not installed: run `npm ci`")
     with socket.socket() as free:
@@ -132,21 +139,15 @@ def anvil() -> Iterator[str]:
         port = free.getsockname()[1]
     command = [ANVIL, "--host", "127.0.0.1", "--port", str(port), "--accounts", str(PARTIES)]
     with subprocess.Popen([*command, "--silent"], stdout=subprocess.DEVNULL) as process:
+        rpc = Rpc(f"http://127.0.0.1:{port}", retry_s=60.0)
         try:
-            url = f"http://127.0.0.1:{port}"
-            wait_until_connected(url)
-            yield url
+            yield rpc  # the first call waits until the node answers
         finally:
+            rpc.close()
             process.terminate()
 
 
-def wait_until_connected(url: str, limit_s: float = 30.0) -> None:
-    web3, end = Web3(HTTPProvider(url)), time.monotonic() + limit_s
-    while not web3.is_connected():
-        assert time.monotonic() < end, f"anvil did not start within {limit_s} s"
-
-
-def test_a_real_node_charges_the_same(anvil: str) -> None:
+def test_a_real_node_charges_the_same(anvil: Rpc) -> None:
     charged = measure_gas(AnvilChain(anvil))
     known = read_snapshot()
     # Addresses with zero bytes make calldata cheaper: 12 gas each.
