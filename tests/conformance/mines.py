@@ -9,9 +9,13 @@ import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.unit.mine.folder_world import PASSPHRASE
+from tests.unit.mine.mine_world import MineWorld
+
+from openmined.mine import MineFolder, Secrets
 
 ROOT = Path(__file__).resolve().parents[2]
 MINE_JS = ROOT / "mine-js"
@@ -79,6 +83,12 @@ def passphrase_file(folder: Path, text: str = PASSPHRASE) -> Path:
     place.write_text(text + "\n")
     place.chmod(0o600)
     return place
+
+
+def make_mine(world: MineWorld, name: str, **options: Any) -> tuple[MineFolder, Secrets]:
+    """Make a mine that sees only campaigns from here on: others of the world may still be open."""
+    here = world.settings()["network"] | {"from_block": world.capsule.block_number() + 1}
+    return world.make_mine(name, network=here, **options)
 
 
 class Running:

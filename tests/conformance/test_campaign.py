@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import psutil
-from tests.conformance.mines import Kind, Running, kind_of, passphrase_file, run
+from tests.conformance.mines import Kind, Running, kind_of, make_mine, passphrase_file, run
 from tests.unit.mine.mine_world import MineWorld, rows, wait_for
 
 from openmined.mine import MineFolder, change_permission
@@ -33,7 +33,7 @@ def outcomes(folder: MineFolder, count: int) -> Any:
 
 
 def test_it_trains_submits_and_is_paid(world: MineWorld, kind: Kind) -> None:
-    folder, secrets = world.make_mine(f"paid-{kind.name}")
+    folder, secrets = make_mine(world, f"paid-{kind.name}")
     with Running(kind, folder.path) as mine:
         start = np.full((9, 3), 0.25)
         opened = world.launch_open(weights=start)
@@ -88,7 +88,7 @@ def test_it_trains_submits_and_is_paid(world: MineWorld, kind: Kind) -> None:
 
 def test_a_network_is_trained_by_backpropagation(world: MineWorld, kind: Kind) -> None:
     batch = rows(200)
-    folder, _ = world.make_mine(f"network-{kind.name}", batch=batch)
+    folder, _ = make_mine(world, f"network-{kind.name}", batch=batch)
     manifest = world.manifest(
         algorithm={"kind": "mlp-classifier", "hidden": 4, "batch": 200, "seed": "07"},
         update={"kind": "gradient"},
@@ -106,8 +106,8 @@ def test_a_network_is_trained_by_backpropagation(world: MineWorld, kind: Kind) -
 
 
 def test_what_it_may_not_do_it_says(world: MineWorld, kind: Kind) -> None:
-    folder, _ = world.make_mine(
-        f"asked-{kind.name}", permission={"mode": "ask", "fields": ["*"], "max_rounds": 1}
+    folder, _ = make_mine(
+        world, f"asked-{kind.name}", permission={"mode": "ask", "fields": ["*"], "max_rounds": 1}
     )
     with Running(kind, folder.path) as mine:
         opened = world.launch_open()
@@ -129,7 +129,7 @@ def test_what_it_may_not_do_it_says(world: MineWorld, kind: Kind) -> None:
 def test_stopped_in_training_nothing_is_left_running(world: MineWorld) -> None:
     kind = kind_of("node")
     batch = rows(20_000)
-    folder, _ = world.make_mine("stopped", batch=batch, permission={"mode": "deny"})
+    folder, _ = make_mine(world, "stopped", batch=batch, permission={"mode": "deny"})
     change_permission(folder, "data", {"mode": "automatic", "fields": ["*"], "cpu_share": 0.001})
     with Running(kind, folder.path) as mine:
         opened = world.launch_open()

@@ -8,7 +8,7 @@ from itertools import cycle
 
 import numpy as np
 import pytest
-from tests.conformance.mines import ROOT, Kind, Running, environment, kind_of, run
+from tests.conformance.mines import ROOT, Kind, Running, environment, kind_of, make_mine, run
 from tests.unit.mine.mine_world import MineWorld, Opened, wait_for
 
 from openmined.mine import MineFolder
@@ -52,12 +52,6 @@ def score_and_compare(world: MineWorld, folder: MineFolder, opened: Opened) -> N
     assert list(folder.outbox.iterdir()) == []
 
 
-def make_mine(world: MineWorld, name: str) -> MineFolder:
-    # Only campaigns from here on: the world is shared, and earlier ones may still be open.
-    here = world.settings()["network"] | {"from_block": world.capsule.block_number() + 1}
-    return world.make_mine(name, network=here)[0]
-
-
 def kill(kind: Kind, folder: MineFolder, moment: str) -> None:
     command = [*kind.killed, str(folder.path), moment]
     killed = subprocess.run(command, cwd=ROOT, env=environment(), timeout=60, check=False)
@@ -68,7 +62,7 @@ def kill(kind: Kind, folder: MineFolder, moment: str) -> None:
 def test_killed_anywhere_the_other_goes_on(
     world: MineWorld, victim: str, moment: str, heir: str
 ) -> None:
-    folder = make_mine(world, f"{victim}-{moment}-{heir}")
+    folder, _ = make_mine(world, f"{victim}-{moment}-{heir}")
     opened = world.launch_open()
     kill(kind_of(victim), folder, moment)
     with Running(kind_of(heir), folder.path):
@@ -76,7 +70,7 @@ def test_killed_anywhere_the_other_goes_on(
 
 
 def test_a_transaction_that_waits_in_the_pool_is_waited_for(world: MineWorld) -> None:
-    folder = make_mine(world, "pool")
+    folder, _ = make_mine(world, "pool")
     opened = world.launch_open()
     world.anvil.set_automine(False)
     kill(kind_of("node"), folder, "broadcast")
@@ -90,7 +84,7 @@ def test_a_transaction_that_waits_in_the_pool_is_waited_for(world: MineWorld) ->
 
 
 def test_a_reorganisation_takes_a_gradient_off_the_chain(world: MineWorld) -> None:
-    folder = make_mine(world, "reorg")
+    folder, _ = make_mine(world, "reorg")
     opened = world.launch_open()
     with Running(kind_of("node"), folder.path):
         (first,) = world.wait_submitted(opened.campaign)
@@ -108,7 +102,7 @@ def test_a_reorganisation_takes_a_gradient_off_the_chain(world: MineWorld) -> No
 
 
 def test_in_other_hands_after_every_gradient(world: MineWorld) -> None:
-    folder = make_mine(world, "hands")
+    folder, _ = make_mine(world, "hands")
     opened = world.launch_open(weights=np.zeros((9, 3)))
     accuracies = [300_000, 500_000, 700_000, 900_000]
     found = np.zeros((9, 3))
@@ -136,7 +130,7 @@ def test_in_other_hands_after_every_gradient(world: MineWorld) -> None:
 
 @pytest.mark.parametrize(("first", "second"), [("python", "node"), ("node", "python")])
 def test_only_one_mine_runs_on_a_folder(world: MineWorld, first: str, second: str) -> None:
-    folder, _ = world.make_mine(f"one-{first}")
+    folder, _ = make_mine(world, f"one-{first}")
     with Running(kind_of(first), folder.path) as mine:
         wait_for(lambda: (folder.path / "running.json").exists())
         refused = Running(kind_of(second), folder.path)
