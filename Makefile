@@ -35,6 +35,7 @@ web: web/node_modules/.built ## Build the web applications into the Python packa
 mine-js: mine-js/node_modules/.built ## Build Mine.js.
 
 test: $(VENV)/.dev node_modules/.dev web mine-js ## Run the test suite (under 20 minutes on two cores).
+	$(npm) --prefix web run test
 	$(PY) -m pytest -n 2 --dist loadgroup -m "not soak" $(ARGS)
 
 check: $(VENV)/.dev node_modules/.dev web/node_modules/.ready mine-js/node_modules/.ready ## Lint, types, layers, committed artifacts.
@@ -44,16 +45,19 @@ check: $(VENV)/.dev node_modules/.dev web/node_modules/.ready mine-js/node_modul
 	$(BIN)/lint-imports
 	$(PY) -m openmined.sonar.contract --check
 	$(PY) tests/artifacts.py --check
+	$(PY) web/scripts/generate.py --check
 	$(npm) --prefix web run check
 	$(npm) --prefix mine-js run check
 
-fix: $(VENV)/.dev ## Apply what the linters can mend.
+fix: $(VENV)/.dev web/node_modules/.ready ## Apply what the linters can mend.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(npm) --prefix web run fix
 
-artifact: $(VENV)/.dev ## Rebuild what is generated and committed: contract, schemas.
+artifact: $(VENV)/.dev web/node_modules/.ready ## Rebuild what is generated and committed: contract, schemas, types.
 	$(PY) -m openmined.sonar.contract
 	$(PY) tests/artifacts.py
+	$(PY) web/scripts/generate.py
 
 bench: $(VENV)/.dev node_modules/.dev ## Measure; prints one table, writes benchmarks/results.json.
 	$(PY) benchmarks/syft_bench.py $(ARGS)
