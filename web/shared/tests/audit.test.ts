@@ -1,9 +1,9 @@
-import { describe, expect, test } from "vitest";
+import { readFileSync } from "node:fs";
 import { bytesToHex, type Hex } from "viem";
+import { describe, expect, test } from "vitest";
 import { encodeCanonical, encodeManifest, type ReceiptManifest } from "../src/protocol";
 import { auditHistory, foldHistory, type SonarEvent } from "../src/sonar";
-import { cidOf, digestOf, StoreError, type StoreClient } from "../src/store";
-import { readFileSync } from "node:fs";
+import { cidOf, digestOf, type StoreClient, StoreError } from "../src/store";
 
 const MINER = "0x00000000000000000000000000000000000000aa";
 const SONAR = "0x00000000000000000000000000000000000000bb";
@@ -43,17 +43,46 @@ function receiptOf(change: Partial<ReceiptManifest> = {}): Uint8Array {
 
 function eventsOf(receipt: Uint8Array): SonarEvent[] {
   const terms = {
-    spec: digest(manifest), capsule: SONAR, token: word("00").slice(0, 42), bounty: 1_000n, fee: 100n, bond: 10n, start_ppm: 100_000n,
-    start_tolerance_ppm: 0n, target_ppm: 900_000n, min_improvement_ppm: 1n, deadline: 9n, grace: 9n, max_gradients: 9n, max_batch: 9n,
+    spec: digest(manifest),
+    capsule: SONAR,
+    token: word("00").slice(0, 42),
+    bounty: 1_000n,
+    fee: 100n,
+    bond: 10n,
+    start_ppm: 100_000n,
+    start_tolerance_ppm: 0n,
+    target_ppm: 900_000n,
+    min_improvement_ppm: 1n,
+    deadline: 9n,
+    grace: 9n,
+    max_gradients: 9n,
+    max_batch: 9n,
   };
   const list: [string, object][] = [
     ["CampaignLaunched", { campaign: 1n, data_scientist: MINER, capsule: SONAR, nonce: word("00"), terms }],
     ["CampaignOpened", { campaign: 1n, keys: word("55"), model: word("11"), accuracy_ppm: 100_000n }],
     ["GradientSubmitted", { campaign: 1n, miner: MINER, gradient: 0n, version: 1n, envelope: word("33") }],
     ["GradientSubmitted", { campaign: 1n, miner: MINER, gradient: 1n, version: 1n, envelope: word("33") }],
-    ["GradientScored", { campaign: 1n, miner: MINER, gradient: 0n, batch: 1n, share_ppm: 1_000_000n, payout: 400n, reason: 0n, bond_returned: 10n }],
+    [
+      "GradientScored",
+      { campaign: 1n, miner: MINER, gradient: 0n, batch: 1n, share_ppm: 1_000_000n, payout: 400n, reason: 0n, bond_returned: 10n },
+    ],
     ["GradientScored", { campaign: 1n, miner: MINER, gradient: 1n, batch: 1n, share_ppm: 0n, payout: 0n, reason: 5n, bond_returned: 0n }],
-    ["BatchScored", { campaign: 1n, batch: 1n, accuracy_ppm: 500_000n, best_ppm: 500_000n, version: 2n, model: word("22"), receipt: digest(receipt), paid: 400n, forfeited: 10n, bounty: 1_010n }],
+    [
+      "BatchScored",
+      {
+        campaign: 1n,
+        batch: 1n,
+        accuracy_ppm: 500_000n,
+        best_ppm: 500_000n,
+        version: 2n,
+        model: word("22"),
+        receipt: digest(receipt),
+        paid: 400n,
+        forfeited: 10n,
+        bounty: 1_010n,
+      },
+    ],
     ["CampaignDelivered", { campaign: 1n, delivery: word("66"), fee: 100n, refund: 510n }],
   ];
   return list.map(([eventName, args]) => ({ eventName, args })) as unknown as SonarEvent[];
@@ -72,7 +101,8 @@ function storeOf(...blocks: Uint8Array[]): StoreClient {
   return { url: "http://store", getBlock, getFile: never, putBlock: never, putFile: never };
 }
 
-const audit = (events: SonarEvent[], receipt: Uint8Array, contract = state) => auditHistory(place, storeOf(manifest, receipt), foldHistory(events), contract);
+const audit = (events: SonarEvent[], receipt: Uint8Array, contract = state) =>
+  auditHistory(place, storeOf(manifest, receipt), foldHistory(events), contract);
 
 describe("an audit", () => {
   test("passes a campaign in which everything follows", async () => {
@@ -80,7 +110,10 @@ describe("an audit", () => {
     const report = await audit(eventsOf(receipt), receipt);
     expect(report.findings).toEqual([]);
     expect(report).toMatchObject({ ok: true, paid: 400n, batches: 1, receipts: 1 });
-    expect(report.payouts.map(({ paid, expected }) => [paid, expected])).toEqual([[400n, 400n], [0n, 0n]]);
+    expect(report.payouts.map(({ paid, expected }) => [paid, expected])).toEqual([
+      [400n, 400n],
+      [0n, 0n],
+    ]);
   });
 
   const altered: [string, number, object, RegExp][] = [

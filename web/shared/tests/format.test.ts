@@ -49,7 +49,9 @@ test.each(["", "1,5", "-1", "1e3", "0.0000000000000000001", "9".repeat(30), "0x1
 
 test("what is written is read again", () => {
   for (const wei of [1n, 10n ** 12n, 123n * 10n ** 15n, 7n * 10n ** 20n]) {
-    const text = plain(formatAmount(wei, ETH, 18)).replace("ETH", "").replaceAll(" ", "");
+    const text = plain(formatAmount(wei, ETH, 18))
+      .replace("ETH", "")
+      .replaceAll(" ", "");
     expect(parseAmount(text)).toBe(wei);
   }
 });

@@ -1,8 +1,9 @@
-import { readdirSync, readFileSync } from "node:fs";
 import { createHash } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import {
   batchPayout,
+  type CampaignManifest,
   decodeCanonical,
   decodeManifest,
   encodeCanonical,
@@ -10,7 +11,6 @@ import {
   ManifestError,
   NotCanonical,
   sharePayout,
-  type CampaignManifest,
 } from "../src/protocol";
 
 const VECTORS = new URL("../../../tests/vectors/manifests/", import.meta.url);
@@ -24,12 +24,15 @@ describe("canonical JSON", () => {
     const data = read(name);
     const again = encodeCanonical(decodeCanonical(data));
     expect(new TextDecoder().decode(again)).toBe(new TextDecoder().decode(data));
-    const digest = new TextDecoder().decode(read(name.replace(".json", ".sha256"))).trim().split(/\s/)[0];
+    const digest = new TextDecoder()
+      .decode(read(name.replace(".json", ".sha256")))
+      .trim()
+      .split(/\s/)[0];
     expect(createHash("sha256").update(again).digest("hex")).toBe(digest);
   });
 
   test("numbers, keys and texts are written as RFC 8785 wants", () => {
-    const value = { "\u20ac": 1, "\r": 2, "\ufb33": 3, "1": 4, "\u{1f600}": 5, "\u0080": 6, "ö": 7 };
+    const value = { "\u20ac": 1, "\r": 2, "\ufb33": 3, "1": 4, "\u{1f600}": 5, "\u0080": 6, ö: 7 };
     expect(new TextDecoder().decode(encodeCanonical(value))).toBe('{"\\r":2,"1":4,"\u0080":6,"ö":7,"€":1,"😀":5,"\ufb33":3}');
     expect(new TextDecoder().decode(encodeCanonical([1e30, 4.5, 2e-3, 1e-27, -0, 1.0]))).toBe("[1e+30,4.5,0.002,1e-27,0,1]");
   });

@@ -50,12 +50,16 @@ describe("CIDs", () => {
   });
 
   const good = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku";
-  test.each(["", "QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWp9", good.toUpperCase(), `${good.slice(0, -1)}v`, `${good}a`, good.replace("q", "1")])(
-    "%j is refused",
-    (text) => {
-      expect(() => parseCid(text)).toThrow();
-    },
-  );
+  test.each([
+    "",
+    "QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWp9",
+    good.toUpperCase(),
+    `${good.slice(0, -1)}v`,
+    `${good}a`,
+    good.replace("q", "1"),
+  ])("%j is refused", (text) => {
+    expect(() => parseCid(text)).toThrow();
+  });
 });
 
 describe("the store", () => {
@@ -76,10 +80,12 @@ describe("the store", () => {
   ];
   test.each(faults)("that is %s is said to be so", async (fault, answer) => {
     vi.stubGlobal("fetch", answer);
-    const error = await connectStore("http://store").getBlock(cid).then(
-      () => undefined,
-      (error: unknown) => error,
-    );
+    const error = await connectStore("http://store")
+      .getBlock(cid)
+      .then(
+        () => undefined,
+        (error: unknown) => error,
+      );
     expect(error).toBeInstanceOf(StoreError);
     expect((error as StoreError).fault).toBe(fault);
   });

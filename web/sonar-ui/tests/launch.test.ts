@@ -22,7 +22,13 @@ const refusalOf = (action: () => unknown): string => {
 describe("CSV", () => {
   test("quotes, line ends and a byte order mark are read; what is written is read again", () => {
     const csv = parseCsv('\ufeffa,b\r\n"x, ""y""","two\nlines"\r\nplain,\r\n');
-    expect(csv).toEqual({ header: ["a", "b"], rows: [['x, "y"', "two\nlines"], ["plain", ""]] });
+    expect(csv).toEqual({
+      header: ["a", "b"],
+      rows: [
+        ['x, "y"', "two\nlines"],
+        ["plain", ""],
+      ],
+    });
     expect(parseCsv(new TextDecoder().decode(writeCsv(csv.header, csv.rows)))).toEqual(csv);
   });
 
@@ -114,7 +120,14 @@ describe("a plan", () => {
   test("has the defaults of PySonar, and a manifest that the schema accepts", () => {
     const { plan, problems } = makePlan(good, task, ETH);
     expect(problems).toEqual({});
-    expect(plan).toMatchObject({ bounty: 10n ** 18n, fee: 5n * 10n ** 16n, bond: 10n ** 15n, startPpm: 500_000, targetPpm: 900_000, durationS: 604_800 });
+    expect(plan).toMatchObject({
+      bounty: 10n ** 18n,
+      fee: 5n * 10n ** 16n,
+      bond: 10n ** 15n,
+      startPpm: 500_000,
+      targetPpm: 900_000,
+      durationS: 604_800,
+    });
     if (!plan) throw new Error("no plan");
     const manifest = makeManifest(plan, task, { cid: `b${"a".repeat(58)}`, size: 3, purpose: "validation" }, undefined);
     expect(() => encodeManifest<"openmined/campaign@1">(manifest)).not.toThrow();

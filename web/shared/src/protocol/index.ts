@@ -1,5 +1,5 @@
 export { publishedSchemas } from "../generated/schemas";
-export { decodeCanonical, encodeCanonical, MAX_MANIFEST_BYTES, NotCanonical, type Json } from "./canonical";
+export { decodeCanonical, encodeCanonical, type Json, MAX_MANIFEST_BYTES, NotCanonical } from "./canonical";
 export * from "./manifests";
-export { losesBond, PHASES, REASONS, type Phase } from "./names";
-export { batchPayout, counts, PPM, sharePayout, type BatchTerms } from "./units";
+export { losesBond, PHASES, type Phase, REASONS } from "./names";
+export { type BatchTerms, batchPayout, counts, PPM, sharePayout } from "./units";

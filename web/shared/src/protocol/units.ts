@@ -20,6 +20,7 @@ export function counts(batch: BatchTerms): boolean {
 /** (min(accuracy, target) - best) x (bounty - fee) / target, rounded down; 0 unless it counts. */
 export function batchPayout(batch: BatchTerms): bigint {
   if (!counts(batch)) return 0n;
+  // biome-ignore lint/complexity/useMathMinMax: Math.min takes no bigint
   const reached = batch.accuracyPpm < batch.targetPpm ? batch.accuracyPpm : batch.targetPpm;
   return ((reached - batch.bestPpm) * (batch.bounty - batch.fee)) / batch.targetPpm;
 }

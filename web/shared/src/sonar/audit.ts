@@ -3,11 +3,11 @@
  * Nothing is trusted but arithmetic and sha2-256; the checks are those of PySonar's audit.
  */
 
-import { batchPayout, counts, losesBond, PPM, sharePayout, decodeManifest } from "../protocol";
 import type { ReceiptManifest } from "../protocol";
+import { batchPayout, counts, decodeManifest, losesBond, PPM, sharePayout } from "../protocol";
 import { cidOfDigest, type StoreClient } from "../store";
-import { NO_MODEL, paidBy, type BatchRecord, type History, type Score } from "./history";
 import type { SonarPlace } from "./events";
+import { type BatchRecord, type History, NO_MODEL, paidBy, type Score } from "./history";
 
 export interface PayoutCheck {
   readonly batch: bigint;
@@ -122,6 +122,7 @@ class Audit {
       minImprovementPpm: this.terms.min_improvement_ppm,
     };
     const total = batchPayout(terms);
+    // biome-ignore lint/complexity/useMathMinMax: Math.min takes no bigint
     const reached = event.accuracy_ppm < terms.targetPpm ? event.accuracy_ppm : terms.targetPpm;
     this.expect(event.batch, "the best accuracy afterwards", event.best_ppm, counts(terms) ? reached : terms.bestPpm);
     this.expect(event.batch, "the sum of its shares", sum(record.scores.map((score) => score.share_ppm)), counts(terms) ? PPM : 0n);

@@ -4,7 +4,7 @@ import type { PublicClient } from "viem";
 import { sonarAbi } from "../generated/abi";
 import { PHASES } from "../protocol/names";
 import type { StoreClient } from "../store";
-import { auditHistory, type AuditReport, type ContractState } from "./audit";
+import { type AuditReport, auditHistory, type ContractState } from "./audit";
 import { readEvents, type SonarPlace } from "./events";
 import { foldHistory } from "./history";
 

@@ -1,6 +1,6 @@
 /** The contract's events of one campaign, read from a node and decoded. */
 
-import { parseEventLogs, type Address, type Hex, type Log, type ParseEventLogsReturnType, type PublicClient } from "viem";
+import { type Address, type Hex, type Log, type ParseEventLogsReturnType, type PublicClient, parseEventLogs } from "viem";
 import { sonarAbi } from "../generated/abi";
 
 export type SonarEvent = ParseEventLogsReturnType<typeof sonarAbi, undefined, true, undefined>[number];

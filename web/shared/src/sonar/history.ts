@@ -139,7 +139,9 @@ function end(history: History, event: SonarEvent): void {
     history.fee = event.args.fee;
     history.refund = event.args.refund;
   } else if (event.eventName === "CampaignRejected" || event.eventName === "CampaignCancelled" || event.eventName === "CampaignExpired") {
-    history.phase = ({ CampaignRejected: "rejected", CampaignCancelled: "cancelled", CampaignExpired: "expired" } as const)[event.eventName];
+    history.phase = ({ CampaignRejected: "rejected", CampaignCancelled: "cancelled", CampaignExpired: "expired" } as const)[
+      event.eventName
+    ];
     history.refund = event.args.refund;
   }
 }

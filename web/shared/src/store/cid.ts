@@ -1,6 +1,6 @@
 /** CIDv1, sha2-256, of raw bytes or of a DAG-PB node: 36 bytes, 59 characters, one spelling. */
 
-import { bytesToHex, sha256, type Hex } from "viem";
+import { bytesToHex, type Hex, sha256 } from "viem";
 
 export const RAW = 0x55;
 export const DAG_PB = 0x70;

@@ -3,7 +3,7 @@
  * Whatever a store serves is checked against its CID, so it does not matter who runs it.
  */
 
-import { cidOf, matches, parseCid, RAW, type Cid } from "./cid";
+import { type Cid, cidOf, matches, parseCid, RAW } from "./cid";
 import { encodeFile, readFile } from "./unixfs";
 
 const MAX_BLOCK_BYTES = 2 << 20;

@@ -1,3 +1,3 @@
-export { BadCid, cidOf, cidOfDigest, DAG_PB, digestOf, makeCid, parseCid, RAW, type Cid } from "./cid";
-export { blockUrl, connectStore, StoreError, type StoreClient, type StoreFault } from "./client";
-export { encodeFile, MalformedFile, readFile, type Block } from "./unixfs";
+export { BadCid, type Cid, cidOf, cidOfDigest, DAG_PB, digestOf, makeCid, parseCid, RAW } from "./cid";
+export { blockUrl, connectStore, type StoreClient, StoreError, type StoreFault } from "./client";
+export { type Block, encodeFile, MalformedFile, readFile } from "./unixfs";

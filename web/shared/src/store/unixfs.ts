@@ -5,7 +5,7 @@
  *     UnixFS { Type = 1; filesize = 3; repeated blocksizes = 4 }
  */
 
-import { binaryCid, cidOf, cidFromBytes, DAG_PB, RAW, type Cid } from "./cid";
+import { binaryCid, type Cid, cidFromBytes, cidOf, DAG_PB, RAW } from "./cid";
 
 export const CHUNK_BYTES = 1 << 20;
 const WIDTH = 1024;
@@ -52,11 +52,7 @@ export function encodeFile(file: Uint8Array): { root: Cid; blocks: Block[] } {
 }
 
 /** Reads a file block by block; every size a node claims is checked. `fetch` returns verified bytes. */
-export async function readFile(
-  root: Cid,
-  fetch: (cid: Cid) => Promise<Uint8Array>,
-  maxBytes: number,
-): Promise<Uint8Array> {
+export async function readFile(root: Cid, fetch: (cid: Cid) => Promise<Uint8Array>, maxBytes: number): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
   let total = 0;
   async function walk(cid: Cid, size: number | null, depth: number): Promise<void> {

@@ -1,5 +1,5 @@
 import { CopyButton, Group, Text, Tooltip, UnstyledButton } from "@mantine/core";
-import { useEffect, useState, type ReactNode } from "react";
+import { type ReactNode, useEffect, useState } from "react";
 import { formatExact, formatRelative, shortHash } from "../format";
 
 /** The time now in unix seconds, anew every few seconds. */
@@ -30,7 +30,9 @@ export function Hash({ text, href, label }: { text: string; href?: string | unde
   return (
     <Group gap={4} wrap="nowrap" display="inline-flex">
       <Tooltip label={text} maw={320} multiline style={{ overflowWrap: "anywhere" }}>
-        <span className="om-hash" style={{ whiteSpace: "nowrap" }}>{shown}</span>
+        <span className="om-hash" style={{ whiteSpace: "nowrap" }}>
+          {shown}
+        </span>
       </Tooltip>
       <CopyButton value={text}>
         {({ copied, copy }) => (

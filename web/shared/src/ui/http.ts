@@ -14,9 +14,15 @@ export async function fetchJson<T>(path: string, init: RequestInit = {}): Promis
 
 async function detailOf(answer: Response): Promise<string> {
   try {
-    const body = (await answer.json()) as { detail?: unknown };
-    return typeof body.detail === "string" ? body.detail : "";
+    return detailIn(await answer.json());
   } catch {
     return "";
   }
+}
+
+/** What went wrong, as a service says it: `detail` (RFC 9457), or a mine's `error.message`. */
+export function detailIn(body: unknown): string {
+  const { detail, error } = body as { detail?: unknown; error?: { message?: unknown } };
+  const said = detail ?? error?.message;
+  return typeof said === "string" ? said : "";
 }

@@ -1,12 +1,12 @@
 import { Anchor, Stack, Title } from "@mantine/core";
 import { shortHash } from "@openmined/shared/format";
 import { Empty, Failure, Frame } from "@openmined/shared/ui";
-import { Component, lazy, Suspense, type ReactNode } from "react";
+import { Component, lazy, type ReactNode, Suspense } from "react";
 import { Link, Route, Switch } from "wouter";
 import { CampaignsPage } from "../features/campaigns/CampaignsPage";
+import { useLiveUpdates, useNetwork } from "../shared/api";
 import { WalletButton } from "../shared/wallet/WalletButton";
 import { WalletProvider } from "../shared/wallet/WalletProvider";
-import { useLiveUpdates, useNetwork } from "../shared/api";
 
 const CampaignPage = lazy(() => import("../features/campaign/CampaignPage"));
 const LaunchPage = lazy(() => import("../features/launch/LaunchPage"));

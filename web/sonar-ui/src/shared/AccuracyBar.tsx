@@ -1,5 +1,5 @@
-import { formatPpm } from "@openmined/shared/format";
 import { Text, VisuallyHidden } from "@mantine/core";
+import { formatPpm } from "@openmined/shared/format";
 import type { Campaign } from "./api";
 import "./bar.css";
 

@@ -75,7 +75,9 @@ async function readAll<T>(path: string): Promise<T[]> {
   const items: T[] = [];
   let cursor: string | null = "";
   while (cursor !== null) {
-    const page: { items: T[]; next: string | null } = await fetchJson(`${path}?limit=200${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`);
+    const page: { items: T[]; next: string | null } = await fetchJson(
+      `${path}?limit=200${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`,
+    );
     items.push(...page.items);
     cursor = page.next;
   }

@@ -23,8 +23,10 @@ export function isOver(campaign: Campaign): boolean {
 export function waitingFor(campaign: Campaign, now: number): string {
   const end = campaign.deadline + campaign.grace;
   if (isOver(campaign)) return END_WORDS[campaign.phase as keyof typeof END_WORDS];
-  if (now > end) return "Capsule has been silent for too long: anybody may expire the campaign, and what is left goes back to the data scientist.";
-  if (campaign.phase === "launched") return "Waiting for Capsule to open the validation set, measure the starting accuracy and publish the encrypted model.";
+  if (now > end)
+    return "Capsule has been silent for too long: anybody may expire the campaign, and what is left goes back to the data scientist.";
+  if (campaign.phase === "launched")
+    return "Waiting for Capsule to open the validation set, measure the starting accuracy and publish the encrypted model.";
   const finished = (campaign.best_ppm ?? 0) >= campaign.target_ppm || now >= campaign.deadline;
   if (campaign.pending > 0) return `Waiting for Capsule to score ${count(campaign.pending, "gradient")}.`;
   if (finished) return "Waiting for Capsule to deliver the model.";

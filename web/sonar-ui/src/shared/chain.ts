@@ -1,9 +1,19 @@
 /** Reading the chain: through the wallet when one is connected, else through the operator's node. */
 
-import { Refusal } from "@openmined/shared/ui";
-import type { SonarPlace } from "@openmined/shared/sonar";
 import type { Token } from "@openmined/shared/format";
-import { createPublicClient, custom, defineChain, erc20Abi, getAddress, http, type Chain, type EIP1193Provider, type PublicClient } from "viem";
+import type { SonarPlace } from "@openmined/shared/sonar";
+import { Refusal } from "@openmined/shared/ui";
+import {
+  type Chain,
+  createPublicClient,
+  custom,
+  defineChain,
+  type EIP1193Provider,
+  erc20Abi,
+  getAddress,
+  http,
+  type PublicClient,
+} from "viem";
 import type { NetworkInfo } from "./api";
 
 export function chainOf(network: NetworkInfo): Chain {

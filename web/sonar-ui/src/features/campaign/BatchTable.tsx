@@ -4,14 +4,18 @@ import { REASONS } from "@openmined/shared/protocol/names";
 import { Empty, Hash, When } from "@openmined/shared/ui";
 import { Fragment, useState } from "react";
 import { Amount } from "../../shared/amounts";
-import { useNetwork, type Batch, type CampaignDetail, type Gradient } from "../../shared/api";
+import { type Batch, type CampaignDetail, type Gradient, useNetwork } from "../../shared/api";
 import { count } from "../../shared/campaign";
 import { cidLink } from "../../shared/links";
 
 export function BatchTable({ campaign, batches }: { campaign: CampaignDetail; batches: readonly Batch[] }) {
   const [open, setOpen] = useState<number>();
   if (batches.length === 0) {
-    return <Empty title="Nothing was scored yet">Capsule scores gradients in batches; each one will be here with its mines and their shares.</Empty>;
+    return (
+      <Empty title="Nothing was scored yet">
+        Capsule scores gradients in batches; each one will be here with its mines and their shares.
+      </Empty>
+    );
   }
   return (
     <Table.ScrollContainer minWidth={640} scrollAreaProps={{ viewportProps: { tabIndex: 0, "aria-label": "Batches, scrollable" } }}>
@@ -30,7 +34,12 @@ export function BatchTable({ campaign, batches }: { campaign: CampaignDetail; ba
         <Table.Tbody>
           {batches.map((batch) => (
             <Fragment key={batch.batch}>
-              <BatchRow batch={batch} campaign={campaign} open={open === batch.batch} toggle={() => setOpen(open === batch.batch ? undefined : batch.batch)} />
+              <BatchRow
+                batch={batch}
+                campaign={campaign}
+                open={open === batch.batch}
+                toggle={() => setOpen(open === batch.batch ? undefined : batch.batch)}
+              />
               {open === batch.batch && (
                 <Table.Tr>
                   <Table.Td colSpan={7} id={`batch-${batch.batch}`}>
@@ -80,8 +89,8 @@ function Shares({ gradients, token }: { gradients: readonly Gradient[]; token: s
       {gradients.map((gradient) => (
         <li key={gradient.gradient}>
           <Text size="sm" component="div">
-            Gradient {gradient.gradient} of mine <Hash text={gradient.miner} label="the mine's address" />: share {formatPpm(gradient.share_ppm, 2)},{" "}
-            <Amount value={gradient.payout} token={token} />
+            Gradient {gradient.gradient} of mine <Hash text={gradient.miner} label="the mine's address" />: share{" "}
+            {formatPpm(gradient.share_ppm, 2)}, <Amount value={gradient.payout} token={token} />
             {gradient.reason !== 0 && ` – rejected, ${REASONS[gradient.reason] ?? `reason ${gradient.reason}`}`}
           </Text>
         </li>

@@ -2,7 +2,7 @@ import { Alert, Group, SimpleGrid, Stack, Text, Title } from "@mantine/core";
 import { formatCount, formatPercent, formatPpm } from "@openmined/shared/format";
 import { Figure, Hash, Loaded, useNow, When } from "@openmined/shared/ui";
 import { Amount } from "../../shared/amounts";
-import { useBatches, useCampaign, type CampaignDetail } from "../../shared/api";
+import { type CampaignDetail, useBatches, useCampaign } from "../../shared/api";
 import { count, isOver, titleOf, waitingFor } from "../../shared/campaign";
 import { PhaseBadge } from "../../shared/PhaseBadge";
 import { CampaignActions } from "./actions/CampaignActions";
@@ -25,7 +25,8 @@ function Found({ campaign }: { campaign: CampaignDetail }) {
         <Group gap="md" mb="xs">
           <PhaseBadge phase={campaign.phase} />
           <Text size="sm" className="om-muted" component="div">
-            No. {campaign.campaign}, launched <When at={campaign.launched_at} /> by <Hash text={campaign.data_scientist} label="the data scientist's address" />
+            No. {campaign.campaign}, launched <When at={campaign.launched_at} /> by{" "}
+            <Hash text={campaign.data_scientist} label="the data scientist's address" />
           </Text>
         </Group>
         <Title order={1} className="om-breaks">
@@ -72,13 +73,26 @@ function Figures({ campaign }: { campaign: CampaignDetail }) {
       <Figure label={metric} note={`${formatPpm(start)} at the start, ${formatPpm(campaign.target_ppm)} wanted`}>
         {formatPpm(best)}
       </Figure>
-      <Figure label="Paid to mines" note={`${formatPercent(earned, BigInt(campaign.bounty) - BigInt(campaign.fee))} of what mines can earn`}>
+      <Figure
+        label="Paid to mines"
+        note={`${formatPercent(earned, BigInt(campaign.bounty) - BigInt(campaign.fee))} of what mines can earn`}
+      >
         <Amount value={campaign.paid} token={campaign.token} digits={4} />
       </Figure>
-      <Figure label={isOver(campaign) ? "Returned" : "Bounty left"} note={<>of <Amount value={campaign.bounty} token={campaign.token} digits={4} /></>}>
+      <Figure
+        label={isOver(campaign) ? "Returned" : "Bounty left"}
+        note={
+          <>
+            of <Amount value={campaign.bounty} token={campaign.token} digits={4} />
+          </>
+        }
+      >
         <Amount value={isOver(campaign) ? campaign.refunded : campaign.unspent} token={campaign.token} digits={4} />
       </Figure>
-      <Figure label={isOver(campaign) ? "Ended" : "Deadline"} note={`${count(campaign.mines, "mine")}, ${formatCount(campaign.gradients)} of ${formatCount(campaign.max_gradients)} gradients`}>
+      <Figure
+        label={isOver(campaign) ? "Ended" : "Deadline"}
+        note={`${count(campaign.mines, "mine")}, ${formatCount(campaign.gradients)} of ${formatCount(campaign.max_gradients)} gradients`}
+      >
         <When at={isOver(campaign) ? (campaign.ended_at ?? campaign.updated_at) : campaign.deadline} />
       </Figure>
     </SimpleGrid>

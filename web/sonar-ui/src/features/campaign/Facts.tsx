@@ -3,7 +3,7 @@ import { formatCount, formatDuration, formatExact, formatPpm } from "@openmined/
 import { Hash } from "@openmined/shared/ui";
 import type { ReactNode } from "react";
 import { Amount } from "../../shared/amounts";
-import { useNetwork, type CampaignDetail } from "../../shared/api";
+import { type CampaignDetail, useNetwork } from "../../shared/api";
 import { cidLink } from "../../shared/links";
 
 /** The terms as frozen on chain, and the CIDs of what was published. */

@@ -37,7 +37,12 @@ export function chartRows(campaign: CampaignDetail, batches: readonly Batch[], t
   ];
 }
 
-export function chartOptions(campaign: CampaignDetail, token: Token, colors: ChartColors, width: number): uPlot.Options & { height: number } {
+export function chartOptions(
+  campaign: CampaignDetail,
+  token: Token,
+  colors: ChartColors,
+  width: number,
+): uPlot.Options & { height: number } {
   const axis = { stroke: colors.text, grid: { stroke: colors.grid, width: 1 }, ticks: { stroke: colors.grid, width: 1 } };
   const stepped = uPlot.paths.stepped?.({ align: 1 });
   const paths = stepped ? { paths: stepped } : {};
@@ -74,4 +79,3 @@ const TIMES: uPlot.Axis.Values = [
 function shortAmount(value: number): string {
   return Number(value.toPrecision(3)).toString();
 }
-

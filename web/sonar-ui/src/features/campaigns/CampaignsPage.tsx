@@ -5,7 +5,7 @@ import { Empty, Failure, Figure, Loaded } from "@openmined/shared/ui";
 import { useState } from "react";
 import { Link } from "wouter";
 import { Amount } from "../../shared/amounts";
-import { useCampaigns, useTotals, type CampaignFilter, type Totals } from "../../shared/api";
+import { type CampaignFilter, type Totals, useCampaigns, useTotals } from "../../shared/api";
 import { CampaignRow } from "./CampaignRow";
 
 const ETH_TOKEN = `0x${"0".repeat(40)}`;

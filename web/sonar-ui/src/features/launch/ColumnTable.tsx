@@ -58,7 +58,8 @@ export function ColumnTable({ csv, columns, onChange }: Props) {
 }
 
 function ColumnRow({ column, example, onChange }: { column: Column; example: string; onChange: (part: Partial<Column>) => void }) {
-  const classes = column.classes && `${column.classes.length} classes: ${column.classes.slice(0, 6).join(", ")}${column.classes.length > 6 ? ", …" : ""}`;
+  const classes =
+    column.classes && `${column.classes.length} classes: ${column.classes.slice(0, 6).join(", ")}${column.classes.length > 6 ? ", …" : ""}`;
   return (
     <Table.Tr>
       <Table.Td className="om-breaks">
@@ -70,7 +71,13 @@ function ColumnRow({ column, example, onChange }: { column: Column; example: str
         )}
       </Table.Td>
       <Table.Td miw={120}>
-        <NativeSelect aria-label={`Use of ${column.name}`} size="xs" data={ROLES} value={column.role} onChange={(event) => onChange({ role: event.currentTarget.value as Role })} />
+        <NativeSelect
+          aria-label={`Use of ${column.name}`}
+          size="xs"
+          data={ROLES}
+          value={column.role}
+          onChange={(event) => onChange({ role: event.currentTarget.value as Role })}
+        />
       </Table.Td>
       <Table.Td>
         <NativeSelect

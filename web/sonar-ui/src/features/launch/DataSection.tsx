@@ -23,7 +23,11 @@ export function DataSection({ state }: { state: DraftState }) {
   const pick = (published: string) => change({ published, columns: csv ? inferColumns(csv, published) : [] });
   const fault = failed ?? state.fault;
   return (
-    <Section number={2} title="Validation rows and schema" text="Rows like those that mines hold, with the right answers. Capsule measures accuracy on them; no mine ever sees them.">
+    <Section
+      number={2}
+      title="Validation rows and schema"
+      text="Rows like those that mines hold, with the right answers. Capsule measures accuracy on them; no mine ever sees them."
+    >
       <Group grow align="start" preventGrowOverflow={false}>
         <FileInput
           label="Validation file"
@@ -46,7 +50,8 @@ export function DataSection({ state }: { state: DraftState }) {
       </Group>
       {csv && (
         <Text size="sm" role="status">
-          {draft.fileName}: {formatCount(csv.rows.length)} rows, {formatCount(csv.header.length)} columns. The file is kept in this browser until you launch or discard.
+          {draft.fileName}: {formatCount(csv.rows.length)} rows, {formatCount(csv.header.length)} columns. The file is kept in this browser
+          until you launch or discard.
         </Text>
       )}
       {fault !== undefined && fault !== null && <Failure error={fault} />}

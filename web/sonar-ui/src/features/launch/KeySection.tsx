@@ -33,7 +33,11 @@ export function KeySection({ certificate, problem, onChange }: Props) {
     queryFn: async () => (await import("./pgp")).fingerprintOf(certificate),
   });
   return (
-    <Section number={5} title="Your key" text="The final model is encrypted to it. Whoever loses the key or its passphrase cannot read the model, and nobody can help.">
+    <Section
+      number={5}
+      title="Your key"
+      text="The final model is encrypted to it. Whoever loses the key or its passphrase cannot read the model, and nobody can help."
+    >
       <Group align="end" gap="sm">
         <PasswordInput
           label="Passphrase for a new key"

@@ -28,7 +28,9 @@ export default function LaunchPage() {
       <Group justify="space-between" align="start" wrap="nowrap" gap="md">
         <div>
           <Title order={1}>Launch a campaign</Title>
-          <Text className="om-muted">Say what shall be learned and what it is worth. Your rows leave this browser encrypted to Capsule only.</Text>
+          <Text className="om-muted">
+            Say what shall be learned and what it is worth. Your rows leave this browser encrypted to Capsule only.
+          </Text>
         </div>
         <Button variant="default" size="xs" style={{ flexShrink: 0 }} disabled={launching.busy} onClick={() => void state.discard()}>
           Discard the draft
@@ -42,8 +44,23 @@ export default function LaunchPage() {
       <fieldset disabled={launching.busy || Boolean(draft.hash)} style={{ border: 0, margin: 0, padding: 0, minWidth: 0 }}>
         <Stack gap="xl">
           <Section number={1} title="What it is about" text="Mine owners read this before they take part.">
-            <TextInput label="Title" required value={draft.title} maxLength={200} error={shown.title} onChange={(event) => change({ title: event.currentTarget.value })} />
-            <Textarea label="Description" autosize minRows={2} value={draft.description} maxLength={4096} error={shown.description} onChange={(event) => change({ description: event.currentTarget.value })} />
+            <TextInput
+              label="Title"
+              required
+              value={draft.title}
+              maxLength={200}
+              error={shown.title}
+              onChange={(event) => change({ title: event.currentTarget.value })}
+            />
+            <Textarea
+              label="Description"
+              autosize
+              minRows={2}
+              value={draft.description}
+              maxLength={4096}
+              error={shown.description}
+              onChange={(event) => change({ description: event.currentTarget.value })}
+            />
           </Section>
           <DataSection state={state} />
           <MethodSection state={state} problems={shown} />
@@ -51,7 +68,16 @@ export default function LaunchPage() {
           <KeySection certificate={draft.certificate} problem={shown.certificate} onChange={(certificate) => change({ certificate })} />
         </Stack>
       </fieldset>
-      <ReviewSection draft={draft} plan={plan} task={task} problems={problems} token={token} wallet={wallet} launching={launching} onTried={() => setTried(true)} />
+      <ReviewSection
+        draft={draft}
+        plan={plan}
+        task={task}
+        problems={problems}
+        token={token}
+        wallet={wallet}
+        launching={launching}
+        onTried={() => setTried(true)}
+      />
     </Stack>
   );
 }

@@ -9,9 +9,18 @@ export function MethodSection({ state, problems }: { state: DraftState; problems
   const { draft, change, task } = state;
   const begins = task ? `It begins with ${formatPpm(task.startPpm)} on these rows` : "Known when the rows are read";
   return (
-    <Section number={3} title="How it is learned" text="Every method trains on encrypted weights. Automatic takes a kernel for numbers, and word pairs for text.">
+    <Section
+      number={3}
+      title="How it is learned"
+      text="Every method trains on encrypted weights. Automatic takes a kernel for numbers, and word pairs for text."
+    >
       <SimpleGrid cols={{ base: 1, sm: 2 }}>
-        <NativeSelect label="Algorithm" data={[...METHODS]} value={draft.method} onChange={(event) => change({ method: event.currentTarget.value as Method })} />
+        <NativeSelect
+          label="Algorithm"
+          data={[...METHODS]}
+          value={draft.method}
+          onChange={(event) => change({ method: event.currentTarget.value as Method })}
+        />
         <TextInput
           label={task?.metric === "r2" ? "Wanted R², in %" : "Wanted accuracy, in %"}
           description={begins}

@@ -31,17 +31,27 @@ export function MoneySection({ draft, task, token, problems, change }: Props) {
     />
   );
   return (
-    <Section number={4} title="What it pays, and until when" text="The contract holds the bounty and pays mines for each point of accuracy they add. What they do not earn comes back to you.">
+    <Section
+      number={4}
+      title="What it pays, and until when"
+      text="The contract holds the bounty and pays mines for each point of accuracy they add. What they do not earn comes back to you."
+    >
       <SimpleGrid cols={{ base: 1, sm: 2 }}>
         {field("bounty", `Bounty in ${unit}`, "The whole deposit, Capsule’s fee included", { required: true, placeholder: "1" })}
         {field("token", "Token", "Address of an ERC-20 token; empty is ETH", { placeholder: "ETH" })}
         {field("days", "Deadline, in days from now", "Mines submit until then", { required: true })}
         {field("graceDays", "Then for Capsule to deliver, in days", "After that anybody can end the campaign", { required: true })}
-        {field("fee", `Capsule’s fee in ${unit}`, "Paid on delivery; a twentieth of the bounty unless given", { placeholder: placeholder(draft.bounty, 20n, token) })}
-        {field("bond", `Bond in ${unit}`, "Deposited with each gradient, lost by harmful ones; a thousandth unless given", { placeholder: placeholder(draft.bounty, 1000n, token) })}
+        {field("fee", `Capsule’s fee in ${unit}`, "Paid on delivery; a twentieth of the bounty unless given", {
+          placeholder: placeholder(draft.bounty, 20n, token),
+        })}
+        {field("bond", `Bond in ${unit}`, "Deposited with each gradient, lost by harmful ones; a thousandth unless given", {
+          placeholder: placeholder(draft.bounty, 1000n, token),
+        })}
         {field("step", "Smallest gain that pays, in %", "So that noise cannot earn", { placeholder: step })}
         {field("maxGradients", "Gradients at most", "In the whole campaign", { required: true })}
-        {field("epsilon", "Differential privacy asked of mines: ε", "Smaller is more private and less accurate; empty asks for none", { placeholder: "none" })}
+        {field("epsilon", "Differential privacy asked of mines: ε", "Smaller is more private and less accurate; empty asks for none", {
+          placeholder: "none",
+        })}
       </SimpleGrid>
     </Section>
   );

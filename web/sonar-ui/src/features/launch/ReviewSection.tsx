@@ -90,7 +90,9 @@ function Quote({ plan, task, token, wallet }: Props & { plan: Plan; task: Task }
       return `about ${formatAmount(await quoteLaunch(network, wallet, plan))}`;
     },
   });
-  const network = !wallet ? "when a wallet is connected" : (fee.data ?? (fee.isError ? "unknown: the wallet cannot pay this, or its node does not tell" : "being asked for"));
+  const network = !wallet
+    ? "when a wallet is connected"
+    : (fee.data ?? (fee.isError ? "unknown: the wallet cannot pay this, or its node does not tell" : "being asked for"));
   const rows: readonly (readonly [string, string])[] = [
     ["You deposit", formatAmount(plan.bounty, token, 18)],
     ["of which mines can earn", formatAmount(plan.bounty - plan.fee, token, 18)],

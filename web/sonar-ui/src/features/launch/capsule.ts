@@ -16,8 +16,12 @@ export async function findCertificate(network: NetworkInfo, store: StoreClient, 
     } catch {} // the one before it may still be on the store
   }
   const url = network.capsules.find(({ address }) => address === capsule)?.url;
-  if (!url) throw new Refusal("Capsule’s certificate is not known", "It has opened no campaign yet, and the network names no address of it.");
-  const answer = await fetch(`${url.replace(/\/$/, "")}/certificate`, { credentials: "omit", signal: AbortSignal.timeout(15_000) }).catch(() => undefined);
-  if (!answer?.ok) throw new Refusal("Capsule does not answer", "Its certificate is needed to seal your rows to it. Try again when it runs.");
+  if (!url)
+    throw new Refusal("Capsule’s certificate is not known", "It has opened no campaign yet, and the network names no address of it.");
+  const answer = await fetch(`${url.replace(/\/$/, "")}/certificate`, { credentials: "omit", signal: AbortSignal.timeout(15_000) }).catch(
+    () => undefined,
+  );
+  if (!answer?.ok)
+    throw new Refusal("Capsule does not answer", "Its certificate is needed to seal your rows to it. Try again when it runs.");
   return answer.text();
 }

@@ -51,17 +51,19 @@ export function fieldsOf(publishedId: string): readonly SchemaField[] {
 
 /** The fields of a role as the manifest has them. */
 export function schemaFields(columns: readonly Column[], role: Role, values: (name: string) => readonly string[]): SchemaField[] {
-  return columns.filter((column) => column.role === role).map((column) => {
-    if (column.published && !(role === "output" && column.classes)) return withoutNulls(column.published);
-    const field: SchemaField = { name: column.name, type: column.type };
-    if (column.type === "array") {
-      const length = (JSON.parse(values(column.name)[0] ?? "[]") as unknown[]).length;
-      return { ...field, constraints: { minLength: length, maxLength: length } };
-    }
-    if (role !== "output") return field;
-    if (column.classes) return { ...field, constraints: { enum: [...column.classes] } };
-    return { ...field, constraints: limitsOf(column.name, values(column.name).map(Number)) };
-  });
+  return columns
+    .filter((column) => column.role === role)
+    .map((column) => {
+      if (column.published && !(role === "output" && column.classes)) return withoutNulls(column.published);
+      const field: SchemaField = { name: column.name, type: column.type };
+      if (column.type === "array") {
+        const length = (JSON.parse(values(column.name)[0] ?? "[]") as unknown[]).length;
+        return { ...field, constraints: { minLength: length, maxLength: length } };
+      }
+      if (role !== "output") return field;
+      if (column.classes) return { ...field, constraints: { enum: [...column.classes] } };
+      return { ...field, constraints: limitsOf(column.name, values(column.name).map(Number)) };
+    });
 }
 
 /** Says which row and column does not fit, with the value. Rows count from 1, the header aside. */
@@ -80,7 +82,9 @@ export function checkValues(csv: Csv, columns: readonly Column[]): void {
 
 function valueFault(value: string, column: Column, length: number | undefined): string | undefined {
   if (column.role === "output" && column.classes) {
-    return column.classes.includes(value) ? undefined : `It is none of the classes ${column.classes.slice(0, 12).join(", ")}. Correct it, or drop the row.`;
+    return column.classes.includes(value)
+      ? undefined
+      : `It is none of the classes ${column.classes.slice(0, 12).join(", ")}. Correct it, or drop the row.`;
   }
   if (column.type === "string") return undefined;
   if (value === "") return "There is no value. Fill it in, or drop the row.";
@@ -92,7 +96,8 @@ function valueFault(value: string, column: Column, length: number | undefined): 
     date: () => !Number.isNaN(Date.parse(value)),
     datetime: () => !Number.isNaN(Date.parse(value)),
   }[column.type]();
-  if (!fits) return `The column is of type ${column.type}${length ? ` with ${length} numbers` : ""}. Correct the value, drop the row, or choose another type.`;
+  if (!fits)
+    return `The column is of type ${column.type}${length ? ` with ${length} numbers` : ""}. Correct the value, drop the row, or choose another type.`;
   const limits = column.published?.constraints;
   const below = typeof limits?.minimum === "number" && Number(value) < limits.minimum;
   const above = typeof limits?.maximum === "number" && Number(value) > limits.maximum;

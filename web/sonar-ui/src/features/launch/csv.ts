@@ -34,13 +34,19 @@ export function parseCsv(text: string): Csv {
   const names = header.map((name) => name.trim());
   for (const [at, name] of names.entries()) {
     if (!/^[A-Za-z_][\w.-]{0,127}$/.test(name)) {
-      throw new Refusal(`Column ${at + 1} has no usable name`, `${JSON.stringify(name.slice(0, 60))}: use letters, digits, _ . - and begin with a letter.`);
+      throw new Refusal(
+        `Column ${at + 1} has no usable name`,
+        `${JSON.stringify(name.slice(0, 60))}: use letters, digits, _ . - and begin with a letter.`,
+      );
     }
     if (names.indexOf(name) !== at) throw new Refusal(`Two columns are named ${name}`, "Rename one of them.");
   }
   for (const [at, row] of rows.entries()) {
     if (row.length !== names.length) {
-      throw new Refusal(`Row ${at + 1} does not fit`, `It has ${row.length} of ${names.length} values. Look for a missing comma or quote there.`);
+      throw new Refusal(
+        `Row ${at + 1} does not fit`,
+        `It has ${row.length} of ${names.length} values. Look for a missing comma or quote there.`,
+      );
     }
   }
   if (rows.length < 2) throw new Refusal("Too few rows", "A validation set needs at least two rows, better hundreds.");
@@ -99,7 +105,8 @@ function quotedCell(source: string, start: number, line: number): Cell {
   let from = start + 1;
   for (;;) {
     const close = source.indexOf('"', from);
-    if (close < 0) throw new Refusal(`Line ${line}: a quote is opened and never closed`, "Close it, or double quotes that are part of the text.");
+    if (close < 0)
+      throw new Refusal(`Line ${line}: a quote is opened and never closed`, "Close it, or double quotes that are part of the text.");
     text += source.slice(from, close);
     if (source[close + 1] === '"') {
       text += '"';

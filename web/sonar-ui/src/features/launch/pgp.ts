@@ -26,7 +26,8 @@ async function parse(certificate: string) {
   if (certificate.length > MAX_CERTIFICATE) throw new Refusal("The certificate is too large", "At most 64 KiB are possible.");
   try {
     const key = await readKey({ armoredKey: certificate });
-    if (key.isPrivate()) throw new Refusal("This is a secret key", "Never give it away. Export the public certificate: gpg --armor --export NAME.");
+    if (key.isPrivate())
+      throw new Refusal("This is a secret key", "Never give it away. Export the public certificate: gpg --armor --export NAME.");
     await key.getEncryptionKey();
     return key;
   } catch (error) {

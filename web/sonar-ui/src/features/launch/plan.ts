@@ -48,16 +48,19 @@ export function makePlan(draft: Draft, task: Task | undefined, token: Token): { 
   const startPpm = draft.claimed ? read("claimed", parsePercent(draft.claimed)) : task?.startPpm;
   if (draft.weightsName && !draft.claimed) problems.claimed = "how accurate is this model on your rows?";
   const targetPpm = read("target", parsePercent(draft.target));
-  if (startPpm !== undefined && targetPpm !== undefined && targetPpm <= startPpm) problems.target = `above the ${startPpm / 10_000} % it begins with`;
+  if (startPpm !== undefined && targetPpm !== undefined && targetPpm <= startPpm)
+    problems.target = `above the ${startPpm / 10_000} % it begins with`;
   const stepPpm = draft.step ? read("step", parsePercent(draft.step)) : task?.stepPpm;
   if (stepPpm === 0) problems.step = "more than nothing";
   const days = read("days", numberIn(draft.days, 0.001, 3650, "days"));
   const graceDays = read("graceDays", numberIn(draft.graceDays, 0.001, 30, "days"));
   const maxGradients = read("maxGradients", numberIn(draft.maxGradients, 1, 4_294_967_295, "gradients", true));
   const epsilon = draft.epsilon ? read("epsilon", numberIn(draft.epsilon, 0.001, 1000, "ε")) : undefined;
-  if (!draft.certificate.startsWith("-----BEGIN PGP PUBLIC KEY")) problems.certificate = "the final model is encrypted to your key: make one, or paste its certificate";
+  if (!draft.certificate.startsWith("-----BEGIN PGP PUBLIC KEY"))
+    problems.certificate = "the final model is encrypted to your key: make one, or paste its certificate";
   const complete = bounty !== undefined && fee !== undefined && bond !== undefined && startPpm !== undefined && targetPpm !== undefined;
-  if (!task || !complete || !stepPpm || !days || !graceDays || !maxGradients || Object.keys(problems).length > 0) return { plan: undefined, problems };
+  if (!task || !complete || !stepPpm || !days || !graceDays || !maxGradients || Object.keys(problems).length > 0)
+    return { plan: undefined, problems };
   const plan: Plan = {
     title,
     description: draft.description.trim(),

@@ -1,6 +1,6 @@
 /** Seals the rows, uploads what mines and Capsule need, and writes the manifest. */
 
-import { encodeManifest, type BlobRef, type CampaignManifest } from "@openmined/shared/protocol";
+import { type BlobRef, type CampaignManifest, encodeManifest } from "@openmined/shared/protocol";
 import { connectStore, digestOf, type StoreClient } from "@openmined/shared/store";
 import { Refusal } from "@openmined/shared/ui";
 import { bytesToHex, getAddress, type Hex } from "viem";

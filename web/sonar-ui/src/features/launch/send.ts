@@ -2,17 +2,23 @@
 
 import { sonarAbi } from "@openmined/shared/sonar";
 import { Refusal } from "@openmined/shared/ui";
-import { parseEventLogs, type Hex, type TransactionReceipt } from "viem";
+import { type Hex, parseEventLogs, type TransactionReceipt } from "viem";
 import type { NetworkInfo } from "../../shared/api";
 import { placeOf, readerOf } from "../../shared/chain";
-import { follow, quoteFee, transact, type OnStage, type Request } from "../../shared/wallet/transact";
+import { follow, type OnStage, quoteFee, type Request, transact } from "../../shared/wallet/transact";
 import type { Wallet } from "../../shared/wallet/WalletProvider";
 import type { Prepared } from "./draft";
 import type { Plan } from "./plan";
 import { termsOf } from "./prepare";
 
 /** Launches, unless this very launch is on the chain already: then it is that campaign. */
-export async function launchPrepared(network: NetworkInfo, wallet: Wallet, plan: Plan, prepared: Prepared, onStage: OnStage): Promise<bigint> {
+export async function launchPrepared(
+  network: NetworkInfo,
+  wallet: Wallet,
+  plan: Plan,
+  prepared: Prepared,
+  onStage: OnStage,
+): Promise<bigint> {
   const known = await knownCampaign(network, wallet, prepared);
   if (known) return known;
   return numberOf(await transact(network, wallet, requestOf(network, plan, prepared), onStage));

@@ -2,8 +2,8 @@
 
 import type { Algorithm, CampaignManifest, FeatureStep } from "@openmined/shared/protocol";
 import { Refusal } from "@openmined/shared/ui";
-import { checkValues, schemaFields, threeDigits, type Column } from "./columns";
-import { writeCsv, type Csv } from "./csv";
+import { type Column, checkValues, schemaFields, threeDigits } from "./columns";
+import { type Csv, writeCsv } from "./csv";
 
 export const METHODS = [
   { value: "auto", label: "Automatic" },
@@ -44,7 +44,8 @@ export function makeTask(csv: Csv, columns: readonly Column[], method: Method, p
   const outputs = columns.filter((column) => column.role === "output");
   if (inputs.length === 0 || outputs.length === 0) throw new Refusal("No input or no output", "Choose at least one column of each.");
   const classes = outputs.length === 1 ? outputs[0]?.classes : undefined;
-  if (classes && classes.length < 2) throw new Refusal(`All rows have the same ${outputs[0]?.name}`, "There is nothing to learn: choose another output.");
+  if (classes && classes.length < 2)
+    throw new Refusal(`All rows have the same ${outputs[0]?.name}`, "There is nothing to learn: choose another output.");
   const sources = sourceSteps(inputs, values);
   const chosen = method === "auto" ? automatic(sources) : method;
   const names = [...inputs, ...outputs].map((column) => column.name);
@@ -60,7 +61,10 @@ export function makeTask(csv: Csv, columns: readonly Column[], method: Method, p
     startPpm: startOf(network, classes, values(outputs[0]?.name ?? "")),
     tolerancePpm: network ? 200_000 : 5_000,
     stepPpm: Math.min(LARGEST_STEP_PPM, Math.floor(1_000_000 / Math.floor(Math.sqrt(csv.rows.length)))),
-    validation: writeCsv(names, csv.rows.map((row) => order.map((index) => (row[index] ?? "").trim()))),
+    validation: writeCsv(
+      names,
+      csv.rows.map((row) => order.map((index) => (row[index] ?? "").trim())),
+    ),
     rows: csv.rows.length,
   };
 }
@@ -69,7 +73,8 @@ function sourceSteps(inputs: readonly Column[], values: (name: string) => readon
   const numeric = inputs.filter((column) => NUMERIC.includes(column.type));
   const texts = inputs.filter((column) => column.type === "string");
   const useless = inputs.find((column) => !numeric.includes(column) && !texts.includes(column));
-  if (useless) throw new Refusal(`Column ${useless.name} is a ${useless.type}`, "Models learn from numbers and text: leave this column out.");
+  if (useless)
+    throw new Refusal(`Column ${useless.name} is a ${useless.type}`, "Models learn from numbers and text: leave this column out.");
   const steps: FeatureStep[] = [];
   if (numeric.length > 0) steps.push(standardise(numeric, values));
   for (const { name } of texts) {
@@ -122,7 +127,8 @@ function widerSteps(method: Method, sources: readonly FeatureStep[]): FeatureSte
 
 function algorithmOf(network: boolean, classifier: boolean): Algorithm {
   if (network && !classifier) throw new Refusal("This network sorts into classes", "The output is a number: choose another method.");
-  if (network) return { kind: "mlp-classifier", hidden: 64, learning_rate: 0.02, batch: 128, seed: hex(crypto.getRandomValues(new Uint8Array(8))) };
+  if (network)
+    return { kind: "mlp-classifier", hidden: 64, learning_rate: 0.02, batch: 128, seed: hex(crypto.getRandomValues(new Uint8Array(8))) };
   return classifier ? { kind: "linear-classifier", l2: 1e-4 } : { kind: "linear-regression", l2: 1e-3 };
 }
 

@@ -1,8 +1,8 @@
 import { useQuery } from "@tanstack/react-query";
 import { useCallback, useMemo, useState } from "react";
 import { inferColumns } from "./columns";
-import { readCsvFile, type Csv } from "./csv";
-import { discardDraft, EMPTY, keepFile, keptFile, loadDraft, saveDraft, type Draft } from "./draft";
+import { type Csv, readCsvFile } from "./csv";
+import { type Draft, discardDraft, EMPTY, keepFile, keptFile, loadDraft, saveDraft } from "./draft";
 import { makeTask, type Task } from "./task";
 
 export interface DraftState {
@@ -53,7 +53,12 @@ export function useDraft(): DraftState {
       const csv = chosen ? await readCsvFile(chosen) : undefined;
       await keepFile("validation", chosen ?? undefined);
       setVersion((old) => old + 1);
-      update((old) => ({ ...old, prepared: undefined, fileName: chosen?.name ?? "", columns: csv ? inferColumns(csv, old.published) : [] }));
+      update((old) => ({
+        ...old,
+        prepared: undefined,
+        fileName: chosen?.name ?? "",
+        columns: csv ? inferColumns(csv, old.published) : [],
+      }));
     },
     [update],
   );
@@ -68,7 +73,18 @@ export function useDraft(): DraftState {
     await discardDraft();
     setDraft(EMPTY);
   }, []);
-  return { draft, csv, reading: file.isFetching, fault: fault ?? (draft.fileName ? file.error : undefined), task, kept, change, choose, chooseWeights, discard };
+  return {
+    draft,
+    csv,
+    reading: file.isFetching,
+    fault: fault ?? (draft.fileName ? file.error : undefined),
+    task,
+    kept,
+    change,
+    choose,
+    chooseWeights,
+    discard,
+  };
 }
 
 function tryTask(csv: Csv | undefined, draft: Pick<Draft, "columns" | "method" | "published">): { task: Task | undefined; fault: unknown } {

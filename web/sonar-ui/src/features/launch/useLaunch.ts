@@ -5,7 +5,7 @@ import { readNetwork } from "../../shared/api";
 import type { Stage } from "../../shared/wallet/transact";
 import type { Progress } from "../../shared/wallet/useTransaction";
 import { useWallet } from "../../shared/wallet/WalletProvider";
-import { discardDraft, keptFile, type Draft } from "./draft";
+import { type Draft, discardDraft, keptFile } from "./draft";
 import type { Plan } from "./plan";
 import type { Task } from "./task";
 

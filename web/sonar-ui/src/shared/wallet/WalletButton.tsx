@@ -54,12 +54,24 @@ export function WalletChoice({ onConnected }: { onConnected?: () => void }) {
     }
   };
   if (wallets.length === 0) {
-    return <Empty title="No wallet was found">Install a browser wallet that announces itself (EIP-6963), or unlock the one you have, and load this page again.</Empty>;
+    return (
+      <Empty title="No wallet was found">
+        Install a browser wallet that announces itself (EIP-6963), or unlock the one you have, and load this page again.
+      </Empty>
+    );
   }
   return (
     <Stack gap="sm">
       {wallets.map((found) => (
-        <Button key={found.id} variant="default" size="md" justify="start" loading={asking === found.id} leftSection={<Icon wallet={found} />} onClick={() => void choose(found)}>
+        <Button
+          key={found.id}
+          variant="default"
+          size="md"
+          justify="start"
+          loading={asking === found.id}
+          leftSection={<Icon wallet={found} />}
+          onClick={() => void choose(found)}
+        >
           {found.name}
         </Button>
       ))}

@@ -1,5 +1,5 @@
 import { Refusal } from "@openmined/shared/ui";
-import { createContext, useCallback, useContext, useEffect, useMemo, useState, type ReactNode } from "react";
+import { createContext, type ReactNode, useCallback, useContext, useEffect, useMemo, useState } from "react";
 import type { Address, EIP1193Provider } from "viem";
 import { discoverWallets, type FoundWallet } from "./discover";
 import { askAccount, isRefused, knownAccount, walletChain } from "./request";
@@ -34,7 +34,11 @@ export function WalletProvider({ children }: { children: ReactNode }) {
 
   useEffect(() => {
     const found = wallets.find(({ id }) => id === localStorage.getItem(REMEMBERED));
-    if (found) void knownAccount(found.provider).then((account) => use(found, account), () => undefined);
+    if (found)
+      void knownAccount(found.provider).then(
+        (account) => use(found, account),
+        () => undefined,
+      );
   }, [wallets, use]);
 
   const provider = wallet?.provider;
@@ -56,7 +60,8 @@ export function WalletProvider({ children }: { children: ReactNode }) {
         await use(found, await askAccount(found.provider));
         localStorage.setItem(REMEMBERED, found.id);
       } catch (error) {
-        if (isRefused(error)) throw new Refusal("The wallet refused", "It was asked for your account and said no. Connect again, and accept there.");
+        if (isRefused(error))
+          throw new Refusal("The wallet refused", "It was asked for your account and said no. Connect again, and accept there.");
         throw error;
       }
     },

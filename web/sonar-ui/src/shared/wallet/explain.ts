@@ -1,7 +1,13 @@
 /** What went wrong with a wallet or a transaction, in words. */
 
 import { Refusal } from "@openmined/shared/ui";
-import { BaseError, ContractFunctionRevertedError, InsufficientFundsError, UserRejectedRequestError, WaitForTransactionReceiptTimeoutError } from "viem";
+import {
+  BaseError,
+  ContractFunctionRevertedError,
+  InsufficientFundsError,
+  UserRejectedRequestError,
+  WaitForTransactionReceiptTimeoutError,
+} from "viem";
 
 const REASONS: Readonly<Record<string, string>> = {
   "nonce used": "This very launch is on the chain already: look at your campaigns before you launch again.",
@@ -33,18 +39,26 @@ export function explainTransaction(error: unknown): unknown {
   const reverted = error.walk((cause) => cause instanceof ContractFunctionRevertedError);
   if (reverted instanceof ContractFunctionRevertedError) {
     const reason = (reverted.reason ?? "no reason given").replace(/^Sonar: /, "");
-    return new Refusal(`The contract refuses: ${reason.slice(0, 120)}`, REASONS[reason] ?? "Nothing was paid. Change what it names, and try again.");
+    return new Refusal(
+      `The contract refuses: ${reason.slice(0, 120)}`,
+      REASONS[reason] ?? "Nothing was paid. Change what it names, and try again.",
+    );
   }
   if (error.walk((cause) => cause instanceof WaitForTransactionReceiptTimeoutError)) {
-    return new Refusal("Still not in a block", "The transaction was sent and is waiting. This page goes on following it when you load it again.");
+    return new Refusal(
+      "Still not in a block",
+      "The transaction was sent and is waiting. This page goes on following it when you load it again.",
+    );
   }
   return walletFault(error) ?? new Refusal("The transaction could not be made", error.shortMessage.slice(0, 200));
 }
 
 function walletFault(error: unknown): Refusal | undefined {
   const code = (error as { code?: unknown } | null)?.code;
-  if (code === 4001) return new Refusal("You refused in the wallet", "Nothing was sent and nothing was paid. Start it again when you are ready.");
+  if (code === 4001)
+    return new Refusal("You refused in the wallet", "Nothing was sent and nothing was paid. Start it again when you are ready.");
   if (code === -32002) return new Refusal("The wallet is asking already", "Open it and answer what it asks.");
-  if (code === 4900 || code === 4901) return new Refusal("The wallet has no connection", "See that it reaches the network, then try again.");
+  if (code === 4900 || code === 4901)
+    return new Refusal("The wallet has no connection", "See that it reaches the network, then try again.");
   return undefined;
 }

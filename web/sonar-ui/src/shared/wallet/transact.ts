@@ -2,9 +2,18 @@
 
 import { sonarAbi } from "@openmined/shared/sonar";
 import { Refusal } from "@openmined/shared/ui";
-import { createWalletClient, custom, erc20Abi, type Address, type Hex, type PublicClient, type TransactionReceipt, type WalletClient } from "viem";
-import type { NetworkInfo } from "../api";
+import {
+  type Address,
+  createWalletClient,
+  custom,
+  erc20Abi,
+  type Hex,
+  type PublicClient,
+  type TransactionReceipt,
+  type WalletClient,
+} from "viem";
 import { isEth } from "../amounts";
+import type { NetworkInfo } from "../api";
 import { chainOf, placeOf, readerOf } from "../chain";
 import { explainTransaction } from "./explain";
 import type { Wallet } from "./WalletProvider";
@@ -42,7 +51,12 @@ export async function transact(network: NetworkInfo, wallet: Wallet, request: Re
 }
 
 /** Follows a transaction that was sent, also by an earlier visit. */
-export async function follow(network: NetworkInfo, wallet: Pick<Wallet, "provider">, hash: Hex, onStage: OnStage): Promise<TransactionReceipt> {
+export async function follow(
+  network: NetworkInfo,
+  wallet: Pick<Wallet, "provider">,
+  hash: Hex,
+  onStage: OnStage,
+): Promise<TransactionReceipt> {
   onStage("waiting", hash);
   const reader = readerOf(network, wallet.provider);
   let replaced: string | undefined;
@@ -52,10 +66,16 @@ export async function follow(network: NetworkInfo, wallet: Pick<Wallet, "provide
       throw explainTransaction(error);
     });
   if (replaced === "cancelled" || replaced === "replaced") {
-    throw new Refusal("You replaced the transaction in the wallet", "What was asked for here did not happen. Start it again if you want it.");
+    throw new Refusal(
+      "You replaced the transaction in the wallet",
+      "What was asked for here did not happen. Start it again if you want it.",
+    );
   }
   if (receipt.status !== "success") {
-    throw new Refusal("The transaction failed", "The contract refused it when its turn came. Only the network's fee was paid. Load the page again to see what changed.");
+    throw new Refusal(
+      "The transaction failed",
+      "The contract refused it when its turn came. Only the network's fee was paid. Load the page again to see what changed.",
+    );
   }
   return receipt;
 }
@@ -63,7 +83,10 @@ export async function follow(network: NetworkInfo, wallet: Pick<Wallet, "provide
 /** Estimates what the network takes for a transaction, in wei. */
 export async function quoteFee(network: NetworkInfo, wallet: Wallet, request: Request): Promise<bigint> {
   const reader = readerOf(network, wallet.provider);
-  const [gas, price] = await Promise.all([reader.estimateContractGas(callOf(network, wallet.account, request) as never), reader.getGasPrice()]);
+  const [gas, price] = await Promise.all([
+    reader.estimateContractGas(callOf(network, wallet.account, request) as never),
+    reader.getGasPrice(),
+  ]);
   return gas * price;
 }
 
@@ -90,10 +113,19 @@ async function useChain(network: NetworkInfo, wallet: Wallet): Promise<void> {
 
 function wrongChain(network: NetworkInfo, current: number): Refusal {
   const name = network.name ? `${network.name} (chain ${network.chain_id})` : `chain ${network.chain_id}`;
-  return new Refusal("The wallet is on another network", `It is on chain ${current}; this page is about ${name}. Choose that network in the wallet, then try again.`);
+  return new Refusal(
+    "The wallet is on another network",
+    `It is on chain ${current}; this page is about ${name}. Choose that network in the wallet, then try again.`,
+  );
 }
 
-async function approve(network: NetworkInfo, reader: PublicClient, signer: WalletClient, pays: { token: string; amount: bigint }, onStage: OnStage): Promise<void> {
+async function approve(
+  network: NetworkInfo,
+  reader: PublicClient,
+  signer: WalletClient,
+  pays: { token: string; amount: bigint },
+  onStage: OnStage,
+): Promise<void> {
   const account = signer.account;
   if (!account) throw new Error("no account");
   const token = { address: pays.token as Address, abi: erc20Abi } as const;

@@ -1,7 +1,7 @@
 import { Button, Group, Modal, Stack, Text } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
-import type { Call } from "../../../shared/wallet/transact";
 import { TransactionStatus } from "../../../shared/wallet/TransactionStatus";
+import type { Call } from "../../../shared/wallet/transact";
 import { useTransaction } from "../../../shared/wallet/useTransaction";
 import { WalletChoice } from "../../../shared/wallet/WalletButton";
 import { useWallet } from "../../../shared/wallet/WalletProvider";

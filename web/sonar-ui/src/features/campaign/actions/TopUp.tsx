@@ -29,8 +29,17 @@ export function TopUp({ campaign }: { campaign: CampaignDetail }) {
       </Button>
       <Modal opened={opened} onClose={close} title="Top up the bounty" closeButtonProps={{ "aria-label": "Close" }}>
         <Stack>
-          <Text size="sm">Anybody may add to a bounty. What mines have not earned by the end goes to the data scientist, not back to you.</Text>
-          <TextInput label={`Amount in ${token.symbol}`} inputMode="decimal" value={text} error={fault} onChange={(event) => setText(event.currentTarget.value)} data-autofocus />
+          <Text size="sm">
+            Anybody may add to a bounty. What mines have not earned by the end goes to the data scientist, not back to you.
+          </Text>
+          <TextInput
+            label={`Amount in ${token.symbol}`}
+            inputMode="decimal"
+            value={text}
+            error={fault}
+            onChange={(event) => setText(event.currentTarget.value)}
+            data-autofocus
+          />
           {wallet ? (
             <Group justify="end">
               <Button disabled={text === "" || fault !== undefined} loading={transaction.isPending} onClick={send}>
@@ -40,7 +49,11 @@ export function TopUp({ campaign }: { campaign: CampaignDetail }) {
           ) : (
             <WalletChoice />
           )}
-          <TransactionStatus progress={transaction.progress} error={transaction.error} done={transaction.isSuccess ? "The bounty is larger now." : undefined} />
+          <TransactionStatus
+            progress={transaction.progress}
+            error={transaction.error}
+            done={transaction.isSuccess ? "The bounty is larger now." : undefined}
+          />
         </Stack>
       </Modal>
     </>

@@ -33,7 +33,11 @@ export function Withdraw({ token }: { token: string }) {
           </Button>
         </>
       )}
-      <TransactionStatus progress={transaction.progress} error={transaction.error} done={transaction.isSuccess ? "Withdrawn to your account." : undefined} />
+      <TransactionStatus
+        progress={transaction.progress}
+        error={transaction.error}
+        done={transaction.isSuccess ? "Withdrawn to your account." : undefined}
+      />
     </Group>
   );
 }

@@ -11,7 +11,10 @@ export async function fetchDelivery(network: NetworkInfo, campaign: number, dige
   const manifest = decodeManifest(await store.getBlock(cidOfDigest(digest as Hex)), "openmined/delivery@1");
   const here = manifest.chain.chain_id === network.chain_id && manifest.chain.sonar.toLowerCase() === network.contract.toLowerCase();
   if (!here || manifest.campaign !== campaign) {
-    throw new Refusal("This is another campaign's delivery", `It says campaign ${manifest.campaign} on chain ${manifest.chain.chain_id}. Do not use it; tell Capsule.`);
+    throw new Refusal(
+      "This is another campaign's delivery",
+      `It says campaign ${manifest.campaign} on chain ${manifest.chain.chain_id}. Do not use it; tell Capsule.`,
+    );
   }
   return store.getFile(manifest.message.cid, manifest.message.size);
 }

@@ -47,7 +47,8 @@ function Report({ report, token }: { report: AuditReport; token: string }) {
     <>
       {report.ok ? (
         <Alert color="teal" variant="light" title="Everything follows from what was published">
-          {count(report.payouts.length, "payout")} of {report.batches === 1 ? "1 batch" : `${report.batches} batches`}, <Amount value={report.paid} token={token} /> in all; {read}.
+          {count(report.payouts.length, "payout")} of {report.batches === 1 ? "1 batch" : `${report.batches} batches`},{" "}
+          <Amount value={report.paid} token={token} /> in all; {read}.
         </Alert>
       ) : (
         <Alert color="red" variant="light" title={`${count(report.findings.length, "finding")}: this does not follow`}>

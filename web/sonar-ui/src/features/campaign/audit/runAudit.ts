@@ -1,6 +1,6 @@
 /** Loaded when somebody audits: the chain's and the manifests' code is not on the first page. */
 
-import { auditCampaign, type AuditReport } from "@openmined/shared/sonar";
+import { type AuditReport, auditCampaign } from "@openmined/shared/sonar";
 import { connectStore } from "@openmined/shared/store";
 import { Refusal } from "@openmined/shared/ui";
 import type { EIP1193Provider } from "viem";
