@@ -28,6 +28,8 @@ import { cut, nowText } from "./text.ts";
 import type { TomlTable } from "./toml.ts";
 import { type Cost, createWallet, keystoreAddress, openWallet } from "./wallet.ts";
 
+/** How long who wants the folder waits for others to finish looking whether it is taken. */
+const LOOKS_PASS_MS = 2000;
 export const PROGRAM = "openmined-mine (Node.js)";
 
 /** What the passphrase opens. It is never written, logged or printed. */
@@ -152,7 +154,7 @@ export class FolderLock {
 
   constructor(folder: string) {
     this.#about = join(folder, "running.json");
-    this.#db = openLock(folder);
+    this.#db = openLock(folder, LOOKS_PASS_MS);
     try {
       this.#db.exec("PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE;");
     } catch {
@@ -173,9 +175,10 @@ export class FolderLock {
 
 /** Tell whether a mine runs on the folder. */
 export function isRunning(folder: string): boolean {
-  const db = openLock(folder);
+  const db = openLock(folder, 0);
   try {
-    db.exec("BEGIN EXCLUSIVE");
+    // A reader's lock: two who look at the same time do not take each other for the mine.
+    db.exec("SELECT count(*) FROM sqlite_schema");
     return false;
   } catch {
     return true;
@@ -184,10 +187,13 @@ export function isRunning(folder: string): boolean {
   }
 }
 
-function openLock(folder: string): DatabaseSync {
+function openLock(folder: string, patienceMs: number): DatabaseSync {
   const path = join(folder, "lock.sqlite");
-  closeSync(openSync(path, "a", 0o600));
-  return new DatabaseSync(path, { timeout: 0 });
+  // Only when it is missing: closing a file lets go of every lock that this process has on it.
+  if (!isFile(path)) closeSync(openSync(path, "a", 0o600));
+  const db = new DatabaseSync(path);
+  db.exec(`PRAGMA busy_timeout = ${patienceMs}`);
+  return db;
 }
 
 function holder(about: string): string {

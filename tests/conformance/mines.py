@@ -114,7 +114,11 @@ class Running:
     def __enter__(self) -> Running:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        if self.process.poll() is None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        ended = self.process.poll()
+        if ended is None:
             self.process.kill()
-        self.process.communicate()
+        output, _ = self.process.communicate()
+        if error is not None:
+            state = "was running" if ended is None else f"had ended with {ended}"
+            error.add_note(f"the mine {state}; it said:\n{output[-6000:]}")

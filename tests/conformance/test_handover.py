@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import subprocess
 from itertools import cycle
+from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from tests.conformance.mines import ROOT, Kind, Running, environment, kind_of, make_mine, run
 from tests.unit.mine.mine_world import MineWorld, Opened, wait_for
 
-from openmined.mine import MineFolder
+from openmined.mine import MineFolder, is_running
 from openmined.mine._ledger import Submission
 from openmined.mine._steps import SUBMISSION_STEPS, Step
 from openmined.sonar import Score
@@ -140,3 +143,19 @@ def test_only_one_mine_runs_on_a_folder(world: MineWorld, first: str, second: st
         assert "is in use by another mine" in told
         assert f"process {mine.process.pid})" in told
         assert mine.process.poll() is None
+
+
+def test_who_looks_at_the_lock_does_not_keep_a_mine_from_it(world: MineWorld, kind: Kind) -> None:
+    folder, _ = make_mine(world, f"looked-{kind.name}")
+    lock = folder.path / "lock.sqlite"
+    looking = sqlite3.connect(lock, isolation_level=None)
+    looking.execute("BEGIN")
+    looking.execute("SELECT count(*) FROM sqlite_schema")
+    with Running(kind, folder.path) as mine:
+        process = psutil.Process(mine.process.pid)
+        wait_for(lambda: any(Path(file.path) == lock for file in process.open_files()), 40)
+        assert not is_running(folder.path), "two who look do not see each other"
+        looking.close()
+        wait_for(lambda: (folder.path / "running.json").exists(), 40)
+        assert is_running(folder.path)
+        mine.stop()

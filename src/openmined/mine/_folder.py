@@ -49,6 +49,9 @@ if TYPE_CHECKING:
 
 Cost = Literal["standard", "light"]
 
+_LOOKS_PASS_S = 2.0
+"""How long who wants the folder waits for others to finish looking whether it is taken."""
+
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
@@ -249,7 +252,9 @@ class FolderLock:
         """
         self._about = folder / "running.json"
         (folder / "lock.sqlite").touch(mode=0o600)
-        self._db = sqlite3.connect(folder / "lock.sqlite", timeout=0, isolation_level=None)
+        self._db = sqlite3.connect(
+            folder / "lock.sqlite", timeout=_LOOKS_PASS_S, isolation_level=None
+        )
         try:
             self._db.execute("PRAGMA journal_mode = DELETE")
             self._db.execute("BEGIN EXCLUSIVE")
@@ -277,7 +282,8 @@ def is_running(folder: Path) -> bool:
     """Tell whether a mine runs on the folder."""
     try:
         db = sqlite3.connect(folder / "lock.sqlite", timeout=0, isolation_level=None)
-        db.execute("BEGIN EXCLUSIVE")
+        # A reader's lock: two who look at the same time do not take each other for the mine.
+        db.execute("SELECT count(*) FROM sqlite_schema")
     except sqlite3.OperationalError:
         return True
     else:
