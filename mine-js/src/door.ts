@@ -41,6 +41,7 @@ export class Door {
   #size = 0;
   #idle: NodeJS.Timeout | undefined;
   #turn: Promise<unknown> = Promise.resolve();
+  #closed = false;
 
   /** Ask the command for something; requests wait for each other. */
   async ask(
@@ -56,16 +57,22 @@ export class Door {
     return work;
   }
 
-  /** End the child, whatever it does: what waits for it fails. */
-  cancel(): void {
+  /** End the child for good, whatever it does: what waits for it fails, and so does what comes later. */
+  close(): void {
+    this.#closed = true;
+    this.#end(new Cancelled("the mine was stopped while it trained"));
+  }
+
+  #end(cause: Error): void {
     clearTimeout(this.#idle);
     this.#child?.kill("SIGKILL");
     this.#child = undefined;
-    this.#waiting?.reject(new Cancelled("the mine was stopped while it trained"));
+    this.#waiting?.reject(cause);
   }
 
   #ask(request: Record<string, unknown>, tell: Tell): Promise<Record<string, unknown>> {
     clearTimeout(this.#idle);
+    if (this.#closed) return Promise.reject(new Cancelled("the mine is being stopped"));
     const child = this.#open();
     return new Promise<Record<string, unknown>>((resolve, reject) => {
       this.#waiting = { resolve, reject, tell };
@@ -76,9 +83,15 @@ export class Door {
       child.stdin.write(data);
     }).finally(() => {
       this.#waiting = undefined;
-      this.#idle = setTimeout(() => this.#child?.stdin.end(), KEPT_MS);
+      this.#idle = setTimeout(() => this.#dismiss(), KEPT_MS);
       this.#idle.unref();
     });
+  }
+
+  /** Let the child end by itself. It takes a moment to: who asks meanwhile gets a new one. */
+  #dismiss(): void {
+    this.#child?.stdin.end();
+    this.#child = undefined;
   }
 
   #open(): Child {
@@ -91,7 +104,9 @@ export class Door {
     this.#child = child;
     this.#received = [];
     this.#size = 0;
-    child.stdout.on("data", (piece: Buffer) => this.#take(piece));
+    child.stdout.on("data", (piece: Buffer) => {
+      if (child === this.#child) this.#take(piece);
+    });
     child.stdin.on("error", () => undefined);
     child.on("error", (error) => this.#ended(error.message, child));
     child.on("exit", (code, signal) => this.#ended(`status ${signal ?? code}`, child));
@@ -106,7 +121,10 @@ export class Door {
       if (this.#size < 4) return;
       if ((this.#received[0]?.length ?? 0) < 4) this.#received = [Buffer.concat(this.#received)];
       const length = this.#received[0]?.readUInt32BE(0) ?? 0;
-      if (length > MAX_MESSAGE_BYTES) return this.cancel();
+      if (length > MAX_MESSAGE_BYTES) {
+        const text = `training did not finish: an answer of ${length} bytes is refused`;
+        return this.#end(new errors.TrainingFailed(text));
+      }
       if (this.#size < 4 + length) return;
       const whole = Buffer.concat(this.#received);
       this.#received = [whole.subarray(4 + length)];

@@ -48,6 +48,8 @@ export class KeystoreError extends SonarError {}
 /** The chain cannot be reached, or is not the one that was meant. */
 export class ChainError extends SonarError {}
 export class RpcUnreachable extends ChainError {}
+/** The node's answer is not what the protocol or the contract's ABI says it must be. */
+export class UndecodableAnswer extends ChainError {}
 export class WrongChain extends ChainError {}
 export class NoContract extends ChainError {}
 export class WrongContract extends ChainError {}

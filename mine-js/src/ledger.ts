@@ -112,8 +112,8 @@ export class Ledger {
       throw new LedgerDamaged(`${path} is missing: restore it with \`openmined mine restore\``);
     }
     const [db, version] = this.#guard(() => {
-      const opened = new DatabaseSync(path, { timeout: 20_000 });
-      opened.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;");
+      const opened = new DatabaseSync(path);
+      opened.exec("PRAGMA busy_timeout = 20000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;");
       let found = Number(opened.prepare("PRAGMA user_version").get()?.["user_version"]);
       if (found === 0 && create) {
         opened.exec(`BEGIN; ${TABLES} PRAGMA user_version = 1; COMMIT;`);

@@ -1,6 +1,6 @@
 /** Put a mine together and run it: the one place where chain, store and folder are wired. */
 import { connectContract } from "./chain/contract.ts";
-import { Door } from "./door.ts";
+import { Cancelled, Door } from "./door.ts";
 import { FolderLock, type MineFolder, type Secrets } from "./folder.ts";
 import { MineLoop } from "./loop.ts";
 import { type Listener, ProgressLog } from "./progress.ts";
@@ -28,7 +28,7 @@ export async function runMine(
   const door = new Door();
   const end = () => {
     stop.abort();
-    door.cancel();
+    door.close();
   };
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, end);
   log.say("started", { address: secrets.wallet.address, pid: process.pid });
@@ -49,8 +49,11 @@ export async function runMine(
     const loop = new MineLoop(world);
     if (options.once) await loop.runOnce(stop.signal);
     else await loop.run(stop.signal);
+  } catch (error) {
+    // Told to stop in the middle: the next start goes on.
+    if (!(error instanceof Cancelled && stop.signal.aborted)) throw error;
   } finally {
-    door.cancel();
+    door.close();
     await api?.stop();
     ledger.close();
     log.say("stopped");

@@ -32,7 +32,7 @@ function serve({ folder: path, identity, address }: Begin): void {
   server.maxConnections = 256;
   const end = () => {
     uploads.close();
-    door.cancel();
+    door.close();
     process.exit(0);
   };
   process.on("disconnect", end);

@@ -2,16 +2,15 @@
 import { createHash } from "node:crypto";
 import type { LocalAccount } from "viem/accounts";
 import { decodeFunctionResult, encodeFunctionData, getAddress } from "viem/utils";
-import { ChainError, NoContract, WrongChain, WrongContract } from "../errors.ts";
+import { ChainError, NoContract, UndecodableAnswer, WrongChain, WrongContract } from "../errors.ts";
 import { SONAR_ABI, SONAR_CODE_SHA256 } from "../generated/sonar.ts";
 import type { StoredEvent } from "../ledger.ts";
 import { ETHER } from "../permissions.ts";
 import type { MineSettings } from "../settings.ts";
+import type { Hex } from "./answers.ts";
 import { decodeLog, fetchLogs } from "./events.ts";
 import { Rpc, RpcRefused, redactUrl } from "./rpc.ts";
 import { asRevert, NotEnoughFunds, Sender } from "./sender.ts";
-
-type Hex = `0x${string}`;
 
 const DEVNETS = new Set([1337, 31337]);
 /** Generous: submitting takes about 120,000. */
@@ -28,12 +27,6 @@ function fn(name: string, inputs: string[]) {
   return { type: "function", name, inputs: given, outputs, stateMutability: "nonpayable" } as const;
 }
 
-export interface Block {
-  number: Hex;
-  hash: string;
-  timestamp: Hex;
-}
-
 export interface Submitted {
   gradient: number;
   transaction: string;
@@ -46,7 +39,7 @@ export async function connectContract(
 ): Promise<SonarContract> {
   const { rpc_url, chain_id, sonar } = settings.network;
   const rpc = new Rpc(rpc_url);
-  const found = Number(await rpc.call("eth_chainId"));
+  const found = await rpc.count("eth_chainId");
   if (found !== chain_id) {
     throw new WrongChain(
       `${redactUrl(rpc_url)} serves chain ${found}, chain ${chain_id} was expected: ` +
@@ -61,7 +54,7 @@ export async function connectContract(
 }
 
 async function checkCode(rpc: Rpc, address: string, chainId: number): Promise<void> {
-  const code = Buffer.from((await rpc.call("eth_getCode", address, "latest")).slice(2), "hex");
+  const code = Buffer.from((await rpc.data("eth_getCode", address, "latest")).slice(2), "hex");
   if (code.length === 0) {
     throw new NoContract(
       `there is no contract at ${address} on chain ${chainId}: check the address, or deploy ` +
@@ -131,33 +124,35 @@ export class SonarContract {
   async gradientCount(campaign: number): Promise<number> {
     const data = encodeFunctionData({ abi: SONAR_ABI, functionName: "campaign", args: [BigInt(campaign)] });
     const answer = await this.#ask(this.address, data);
-    const state = decodeFunctionResult({ abi: SONAR_ABI, functionName: "campaign", data: answer });
-    return Number(state.gradients);
+    try {
+      const state = decodeFunctionResult({ abi: SONAR_ABI, functionName: "campaign", data: answer });
+      return Number(state.gradients);
+    } catch {
+      throw undecodable("campaign", answer);
+    }
   }
 
   async credit(token: string, account: string): Promise<bigint> {
     const args = [getAddress(token), getAddress(account)] as const;
     const data = encodeFunctionData({ abi: SONAR_ABI, functionName: "credit", args });
-    return BigInt(await this.#ask(this.address, data));
+    return word("credit", await this.#ask(this.address, data));
   }
 
   /** Return what an account holds in a token (outside of Sonar). */
   async balance(account: string, token: string): Promise<bigint> {
     if (token === ETHER) {
-      return BigInt(await this.#rpc.call<Hex>("eth_getBalance", getAddress(account), "latest"));
+      return this.#rpc.quantity("eth_getBalance", getAddress(account), "latest");
     }
     return this.#token(getAddress(token), "balanceOf", [getAddress(account)]);
   }
 
   /** Return number and hash of the newest block; its time measures deadlines, not our clock. */
   async head(): Promise<{ number: number; hash: string; timestamp: number }> {
-    const block = await this.#rpc.call<Block>("eth_getBlockByNumber", "latest", false);
-    return { number: Number(block.number), hash: block.hash, timestamp: Number(block.timestamp) };
+    return this.#rpc.newest();
   }
 
   async blockHash(number: number): Promise<string | null> {
-    const text = `0x${number.toString(16)}`;
-    return (await this.#rpc.call<Block | null>("eth_getBlockByNumber", text, false))?.hash ?? null;
+    return (await this.#rpc.block(number))?.hash ?? null;
   }
 
   async events(from: number, to: number): Promise<StoredEvent[]> {
@@ -173,7 +168,7 @@ export class SonarContract {
     const { address } = this.#sender.account;
     const counts = [];
     for (const block of ["latest", "pending"]) {
-      counts.push(Number(await this.#rpc.call("eth_getTransactionCount", address, block)));
+      counts.push(await this.#rpc.count("eth_getTransactionCount", address, block));
     }
     return Math.max(0, (counts[1] ?? 0) - (counts[0] ?? 0));
   }
@@ -193,15 +188,27 @@ export class SonarContract {
   }
 
   async #token(token: Hex, functionName: "balanceOf" | "allowance", args: Hex[]): Promise<bigint> {
-    return BigInt(await this.#ask(token, encodeFunctionData({ abi: ERC20_ABI, functionName, args })));
+    const data = encodeFunctionData({ abi: ERC20_ABI, functionName, args });
+    return word(functionName, await this.#ask(token, data));
   }
 
   async #ask(to: Hex, data: Hex): Promise<Hex> {
     try {
-      return await this.#rpc.call<Hex>("eth_call", { to, data }, "latest");
+      return await this.#rpc.data("eth_call", { to, data }, "latest");
     } catch (error) {
       if (error instanceof RpcRefused) throw asRevert(error) ?? error;
       throw error;
     }
   }
+}
+
+/** Read the one number that a view returns. */
+function word(name: string, answer: Hex): bigint {
+  if (answer.length < 66) throw undecodable(name, answer);
+  return BigInt(answer.slice(0, 66));
+}
+
+function undecodable(name: string, answer: Hex): UndecodableAnswer {
+  const size = (answer.length - 2) / 2;
+  return new UndecodableAnswer(`${size} bytes for ${name} cannot be read: is this the right contract?`);
 }

@@ -4,8 +4,8 @@ import { ChainError } from "../errors.ts";
 import { SONAR_ABI } from "../generated/sonar.ts";
 import type { StoredEvent } from "../ledger.ts";
 import { isObject } from "../text.ts";
+import { type Hex, type RawLog, readLog } from "./answers.ts";
 import { type Rpc, RpcRefused } from "./rpc.ts";
-import type { RawLog } from "./sender.ts";
 
 /** Read a log; undefined if it is no event of the contract. */
 export function decodeLog(log: RawLog): StoredEvent | undefined {
@@ -15,7 +15,7 @@ export function decodeLog(log: RawLog): StoredEvent | undefined {
     const decoded = decodeEventLog({
       abi: SONAR_ABI,
       data: log.data,
-      topics: log.topics as [`0x${string}`, ...`0x${string}`[]],
+      topics: log.topics as [Hex, ...Hex[]],
     });
     name = decoded.eventName;
     found = decoded.args as unknown as Record<string, unknown>;
@@ -24,8 +24,8 @@ export function decodeLog(log: RawLog): StoredEvent | undefined {
   }
   const { campaign, ...others } = found;
   return {
-    block: Number(log.blockNumber),
-    log_index: Number(log.logIndex),
+    block: log.blockNumber,
+    log_index: log.logIndex,
     block_hash: log.blockHash,
     tx: log.transactionHash,
     name,
@@ -47,13 +47,32 @@ function plain(value: unknown): unknown {
 export async function fetchLogs(rpc: Rpc, address: string, from: number, to: number): Promise<RawLog[]> {
   const range = { fromBlock: `0x${from.toString(16)}`, toBlock: `0x${to.toString(16)}` };
   try {
-    const logs = await rpc.call<RawLog[]>("eth_getLogs", { address, ...range });
-    if (!Array.isArray(logs)) throw new ChainError("the node answered eth_getLogs with no list");
-    return logs;
+    return checked(await rpc.call<unknown>("eth_getLogs", { address, ...range }), address, from, to);
   } catch (error) {
-    if (!(error instanceof RpcRefused) || from === to) throw error;
+    if (!(error instanceof RpcRefused) || from === to || !isTooMuch(error)) throw error;
     const middle = Math.floor((from + to) / 2);
     const older = await fetchLogs(rpc, address, from, middle);
     return [...older, ...(await fetchLogs(rpc, address, middle + 1, to))];
   }
+}
+
+const TOO_MUCH = ["range", "limit", "too many", "too large", "exceed", "more than", "response size"];
+
+function isTooMuch(refusal: RpcRefused): boolean {
+  const text = refusal.said.toLowerCase();
+  return TOO_MUCH.some((sign) => text.includes(sign));
+}
+
+function checked(part: unknown, address: string, from: number, to: number): RawLog[] {
+  if (!Array.isArray(part)) throw new ChainError("the node's logs cannot be read: use another node");
+  const logs = part.filter((log) => log?.removed !== true).map(readLog);
+  const ours = (log: RawLog) => log.address.toLowerCase() === address.toLowerCase();
+  const inside = (log: RawLog) => from <= log.blockNumber && log.blockNumber <= to;
+  if (!logs.every((log) => ours(log) && inside(log))) {
+    throw new ChainError(
+      `the node returned logs outside of blocks ${from} to ${to} or of another contract: ` +
+        "use another node",
+    );
+  }
+  return logs.sort((a, b) => a.blockNumber - b.blockNumber || a.logIndex - b.logIndex);
 }

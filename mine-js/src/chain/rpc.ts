@@ -1,6 +1,16 @@
 /** An Ethereum node's HTTP JSON-RPC: faults that pass are retried, everything else is named. */
-import { ChainError, RpcUnreachable, textOf } from "../errors.ts";
+import { ChainError, RpcUnreachable, textOf, UndecodableAnswer } from "../errors.ts";
 import { isObject } from "../text.ts";
+import {
+  type Block,
+  type Hex,
+  type Receipt,
+  readBlock,
+  readCount,
+  readData,
+  readQuantity,
+  readReceipt,
+} from "./answers.ts";
 
 const RETRIED = new Set([408, 425, 429, 500, 502, 503, 504]);
 const TOO_MANY = -32005;
@@ -48,6 +58,44 @@ export class Rpc {
         await new Promise((done) => setTimeout(done, pause));
       }
     }
+  }
+
+  /** Ask for a number. */
+  async quantity(method: string, ...params: unknown[]): Promise<bigint> {
+    return readQuantity(await this.call<unknown>(method, ...params), method);
+  }
+
+  /** Ask for a number that counts something. */
+  async count(method: string, ...params: unknown[]): Promise<number> {
+    return readCount(await this.call<unknown>(method, ...params), method);
+  }
+
+  /** Ask for bytes. */
+  async data(method: string, ...params: unknown[]): Promise<Hex> {
+    return readData(await this.call<unknown>(method, ...params), method);
+  }
+
+  /** Return a block by number; null if there is none. */
+  async block(number: number): Promise<Block | null> {
+    const method = "eth_getBlockByNumber";
+    const found = await this.call<unknown>(method, `0x${number.toString(16)}`, false);
+    return found === null ? null : readBlock(found, method);
+  }
+
+  /** Return the newest block. */
+  async newest(): Promise<Block> {
+    const method = "eth_getBlockByNumber";
+    const found = await this.call<unknown>(method, "latest", false);
+    if (found === null) {
+      throw new UndecodableAnswer("the node has no newest block: use another node");
+    }
+    return readBlock(found, method);
+  }
+
+  /** Return the receipt of a transaction; null while it is not mined. */
+  async receipt(transaction: string): Promise<Receipt | null> {
+    const method = "eth_getTransactionReceipt";
+    return readReceipt(await this.call<unknown>(method, transaction), method);
   }
 
   async #once(method: string, body: string): Promise<unknown> {

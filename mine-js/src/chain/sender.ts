@@ -17,29 +17,13 @@ import {
 } from "../errors.ts";
 import { ADVICE } from "../generated/sonar.ts";
 import { formatWei } from "../text.ts";
+import { type Hex, type Receipt, readQuantity } from "./answers.ts";
 import { type Rpc, RpcRefused, shorten } from "./rpc.ts";
-
-type Hex = `0x${string}`;
 
 export interface Call {
   to: Hex;
   data: Hex;
   value: bigint;
-}
-
-export interface RawLog {
-  address: string;
-  topics: Hex[];
-  data: Hex;
-  blockNumber: Hex;
-  blockHash: string;
-  transactionHash: string;
-  logIndex: Hex;
-}
-
-export interface Receipt {
-  transaction: string;
-  logs: RawLog[];
 }
 
 interface Quote {
@@ -54,13 +38,6 @@ interface Sent {
   raw: Hex;
   hashes: Hex[];
   at: number;
-}
-
-interface RawReceipt {
-  transactionHash: string;
-  blockNumber: Hex | null;
-  status: Hex;
-  logs: RawLog[];
 }
 
 /** The account cannot pay. */
@@ -120,7 +97,7 @@ export class Sender {
   }
 
   async #quote(call: Call): Promise<Quote> {
-    const gas = (BigInt(await this.#dry("eth_estimateGas", call)) * 5n) / 4n;
+    const gas = (readQuantity(await this.#dry("eth_estimateGas", call), "eth_estimateGas") * 5n) / 4n;
     const quote = { gas, ...(await this.#prices()) };
     const fee = gas * quote.maxFee;
     if (fee > this.#maxFeeWei) {
@@ -133,7 +110,7 @@ export class Sender {
     return quote;
   }
 
-  async #dry(method: string, call: Call): Promise<Hex> {
+  async #dry(method: string, call: Call): Promise<unknown> {
     const request = {
       from: this.account.address,
       to: call.to,
@@ -141,7 +118,7 @@ export class Sender {
       value: `0x${call.value.toString(16)}`,
     };
     try {
-      return await this.#rpc.call<Hex>(method, request, this.#simulateOn);
+      return await this.#rpc.call<unknown>(method, request, this.#simulateOn);
     } catch (error) {
       if (!(error instanceof RpcRefused)) throw error;
       const reverted = asRevert(error);
@@ -155,24 +132,24 @@ export class Sender {
   }
 
   async #prices(): Promise<{ maxFee: bigint; tip: bigint }> {
-    const block = await this.#rpc.call<{ baseFeePerGas?: Hex }>("eth_getBlockByNumber", "latest", false);
-    if (block.baseFeePerGas === undefined) {
+    const { baseFee } = await this.#rpc.newest();
+    if (baseFee === undefined) {
       throw new ChainError(
         `chain ${this.#chainId} has no base fee: a chain with EIP-1559 is needed`,
       );
     }
     let tip = 10n ** 9n;
     try {
-      tip = BigInt(await this.#rpc.call<Hex>("eth_maxPriorityFeePerGas"));
+      tip = await this.#rpc.quantity("eth_maxPriorityFeePerGas");
     } catch (error) {
       if (!(error instanceof RpcRefused)) throw error;
     }
-    return { maxFee: 2n * BigInt(block.baseFeePerGas) + tip, tip };
+    return { maxFee: 2n * baseFee + tip, tip };
   }
 
   async #checkFunds(need: bigint): Promise<void> {
     const { address } = this.account;
-    const have = BigInt(await this.#rpc.call<Hex>("eth_getBalance", address, "latest"));
+    const have = await this.#rpc.quantity("eth_getBalance", address, "latest");
     if (have < need) throw new NotEnoughFunds(need, have, address);
   }
 
@@ -195,8 +172,8 @@ export class Sender {
     );
   }
 
-  async #count(block: string): Promise<number> {
-    return Number(await this.#rpc.call("eth_getTransactionCount", this.account.address, block));
+  #count(block: string): Promise<number> {
+    return this.#rpc.count("eth_getTransactionCount", this.account.address, block);
   }
 
   async #sign(call: Call, quote: Quote, nonce: number): Promise<{ raw: Hex; hash: Hex }> {
@@ -261,19 +238,19 @@ export class Sender {
     }
   }
 
-  async #findReceipt(sent: Sent): Promise<RawReceipt | null> {
+  async #findReceipt(sent: Sent): Promise<Receipt | null> {
     for (const hash of sent.hashes) {
-      const found = await this.#rpc.call<RawReceipt | null>("eth_getTransactionReceipt", hash);
-      if (found !== null && found.blockNumber !== null) return found;
+      const found = await this.#rpc.receipt(hash);
+      if (found !== null) return found;
     }
     return null;
   }
 
   /** See to a transaction that is not mined yet: resend, raise its fee, or give it up. */
   async #lookAfter(call: Call, sent: Sent): Promise<Sent> {
-    const code = await this.#rpc.call<string | null>("eth_getCode", call.to, "latest");
+    const code = await this.#rpc.data("eth_getCode", call.to, "latest");
     // Never again to a chain without the contract: there its money would be lost.
-    if ((await this.#genesisHash()) !== this.#genesis || code === null || code === "0x") {
+    if ((await this.#genesisHash()) !== this.#genesis || code === "0x") {
       throw new ChainRestarted(
         `chain ${this.#chainId} was restarted while a transaction was on its way: what was sent ` +
           "before is gone with the old chain. Deploy and launch again",
@@ -310,20 +287,20 @@ export class Sender {
     return { ...waiting, quote, raw, hashes: [...sent.hashes, hash] };
   }
 
-  async #judge(call: Call, found: RawReceipt): Promise<Receipt> {
-    if (BigInt(found.status) === 1n) return { transaction: found.transactionHash, logs: found.logs };
+  async #judge(call: Call, found: Receipt): Promise<Receipt> {
+    if (found.succeeded) return found;
     // It was sound when simulated, and the state changed before it was mined.
     try {
       await this.#dry("eth_call", call);
     } catch (error) {
-      if (error instanceof Reverted) throw new Reverted(error.reason, found.transactionHash);
+      if (error instanceof Reverted) throw new Reverted(error.reason, found.transaction);
       throw error;
     }
-    throw new Reverted("", found.transactionHash);
+    throw new Reverted("", found.transaction);
   }
 
   async #genesisHash(): Promise<string> {
-    return (await this.#rpc.call<{ hash: string }>("eth_getBlockByNumber", "0x0", false)).hash;
+    return (await this.#rpc.block(0))?.hash ?? "";
   }
 
   #pause(): Promise<void> {
