@@ -13,7 +13,14 @@ from openmined.syft._errors import CiphertextError
 from openmined.syft._mlp import join_mlp
 from openmined.syft._mlp_keys import LAST, MAX_SAMPLES, layout_of, weight_scales
 from openmined.syft._noise import key_switch_variance
-from openmined.syft._seal import Kind, load, make_context, parms_id_at, unframe
+from openmined.syft._seal import (
+    Kind,
+    check_encrypted,
+    load,
+    make_context,
+    parms_id_at,
+    unframe,
+)
 
 if TYPE_CHECKING:
     from openmined.protocol import CKKSParameters
@@ -93,6 +100,7 @@ def load_mlp_gradient(gradient: EncryptedGradient) -> list[Any]:
         item = load(seal.Ciphertext(), context, payload, "encrypted gradient")
         if item.parms_id() != level or item.size() != 2:
             raise CiphertextError("encrypted gradient: a ciphertext is not at its level")
+        check_encrypted(item, "encrypted gradient")
         items.append(item)
     _check_scales(gradient, items, groups)
     return items

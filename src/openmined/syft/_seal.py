@@ -179,6 +179,16 @@ def load(item: Any, context: Any, data: bytes, what: str) -> Any:
     return item
 
 
+def check_encrypted(item: Any, what: str) -> None:
+    """Refuse a ciphertext whose second polynomial is zero: SEAL's own check lets it pass.
+
+    Raises:
+        CiphertextError: if it is a plaintext in disguise.
+    """
+    if item.is_transparent():
+        raise CiphertextError(f"{what}: a transparent ciphertext, nothing in it is encrypted")
+
+
 def _check_header(data: bytes, what: str) -> None:
     # SEALHeader: magic u16, header size u8, version 2 x u8, compression u8, reserved u16, size u64.
     header = data[:_SEAL_HEADER_BYTES]

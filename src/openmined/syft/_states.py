@@ -17,6 +17,7 @@ from openmined.syft._parameters import ciphertexts_needed
 from openmined.syft._scales import kept_primes, product_scale_bits, weight_bound
 from openmined.syft._seal import (
     Kind,
+    check_encrypted,
     check_key_id,
     frame,
     load,
@@ -163,6 +164,7 @@ def load_ciphertext(
     if not np.isclose(item.scale, scale, rtol=1e-9, atol=0.0):
         found = float(item.scale)
         raise CiphertextError(f"{what}: a ciphertext has scale {found:g}, not {scale:g}")
+    check_encrypted(item, what)
     item.scale = scale
     return item
 
