@@ -74,7 +74,7 @@ class AcceptSettings(Frozen):
 class LimitSettings(Frozen):
     """What opening foreign bytes may take of the machine."""
 
-    memory_mb: int = Field(default=1024, ge=64, le=1 << 20)
+    memory_mb: int = Field(default=900, ge=64, le=1 << 20)
     seconds: int = Field(default=10, ge=1, le=3600)
     validation_seconds: int = Field(default=120, ge=1, le=3600)
     envelope_mb: int = Field(default=64, ge=1, le=1024)
