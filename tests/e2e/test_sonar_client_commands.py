@@ -14,6 +14,7 @@ import pytest
 from click.testing import Result
 from tests.unit.sonar.chain import Anvil
 from tests.unit.sonar.played import PlayedCapsule
+from tests.unit.sonar.token import Token
 from typer.testing import CliRunner
 
 from openmined.protocol import OpenMinedError
@@ -222,6 +223,27 @@ def test_cancel_and_expire_return_the_money(shell: Shell) -> None:
         shell.anvil.travel(86_400)
         assert shell.json("campaign", "expire", "2", *shell.keys)["transaction"]
         assert contract.escrow("0x" + "00" * 20) == 0
+
+
+def test_a_campaign_in_a_token(shell: Shell) -> None:
+    deployed = deploy(shell)
+    with (
+        connect_sonar(shell.anvil.url, deployed["sonar"], shell.wallets[1]) as contract,
+        connect_store(shell.store_url) as store,
+    ):
+        token = Token(contract)
+        account = shell.json("wallet", "show", str(shell.keystore))["address"]
+        token.send("mint(address,uint256)", account, 2_500_000)
+        made = shell.json(*create(shell, PlayedCapsule(contract, store), "--token", token.address))
+        assert (made["token"].lower(), made["bounty"]) == (token.address, "1500000")
+        added = shell.run("campaign", "top-up", "1", "0.75", *shell.keys).stdout
+        assert "added 0.75 TEST to campaign 1" in added
+        assert "2.25 TEST, of which the fee 0.075 TEST" in shell.run("campaign", "show", "1").stdout
+        assert "more than 6 decimals" in shell.fails(
+            "campaign", "top-up", "1", "0.0000001", *shell.keys
+        )
+        shell.json("campaign", "cancel", "1", *shell.keys)
+        assert contract.balance(account, token.address) == 2_500_000
 
 
 def test_bad_input_is_named_with_the_next_step(shell: Shell) -> None:

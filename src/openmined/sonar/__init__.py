@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from openmined.sonar._audit import AuditReport, Finding, PayoutCheck, audit_campaign
 from openmined.sonar._campaign import Campaign
 from openmined.sonar._contract import DEFAULT_MAX_FEE_WEI, SonarContract, connect_sonar
+from openmined.sonar._currency import ETHER, Currency
 from openmined.sonar._cursor import Checkpoint, CursorState, EventCursor, Poll
 from openmined.sonar._deploy import Deployment, deploy_quoted, deploy_sonar
 from openmined.sonar._errors import (
@@ -110,6 +111,7 @@ __all__ = [
     "DEFAULT_MAX_FEE_WEI",
     "DEVNET_CHAINS",
     "ETH",
+    "ETHER",
     "EVENTS",
     "NO_MODEL",
     "AuditReport",
@@ -131,6 +133,7 @@ __all__ = [
     "ChainError",
     "ChainRestarted",
     "Checkpoint",
+    "Currency",
     "CursorState",
     "DeliveryRefused",
     "Deployment",

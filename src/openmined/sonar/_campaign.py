@@ -17,6 +17,7 @@ from openmined.protocol import (
     SonarRef,
 )
 from openmined.sonar._audit import AuditReport, audit_campaign
+from openmined.sonar._currency import Currency
 from openmined.sonar._cursor import EventCursor
 from openmined.sonar._errors import CampaignError, DeliveryRefused, NotDelivered
 from openmined.sonar._events import SonarEvent
@@ -81,6 +82,11 @@ class Campaign:
         """
         return get_manifest(self._sonar.store, self.state().terms.spec, CampaignManifest)
 
+    @cached_property
+    def currency(self) -> Currency:
+        """What its amounts are counted in."""
+        return self._sonar.contract.currency(self.state().terms.token)
+
     def history(self) -> History:
         """Return everything its events tell, folded."""
         return fold_history(self.events())
@@ -102,7 +108,7 @@ class Campaign:
 
     def status(self) -> Progress:
         """Say where it stands now, and who is waited for."""
-        return measure_progress(self.history(), self.now())
+        return measure_progress(self.history(), self.now(), currency=self.currency)
 
     def progress(self) -> list[ProgressPoint]:
         """Return the steps of its accuracy: the opening, then each scored batch."""
@@ -110,7 +116,7 @@ class Campaign:
 
     def spend(self) -> Spend:
         """Say where its money is."""
-        return measure_spend(self.history())
+        return measure_spend(self.history(), self.currency)
 
     def watch(
         self,
@@ -149,7 +155,11 @@ class Campaign:
                 events.append(event)
                 now = event.timestamp
                 last = measure_progress(
-                    fold_history(events), now, event=event, rolled_back=rolled_back
+                    fold_history(events),
+                    now,
+                    currency=self.currency,
+                    event=event,
+                    rolled_back=rolled_back,
                 )
                 rolled_back = False
                 yield last
@@ -157,7 +167,10 @@ class Campaign:
                 return
             if events:
                 current = measure_progress(
-                    fold_history(events), contract.now(), rolled_back=rolled_back
+                    fold_history(events),
+                    contract.now(),
+                    currency=self.currency,
+                    rolled_back=rolled_back,
                 )
                 if rolled_back or last is None or current.waiting != last.waiting:
                     last = current

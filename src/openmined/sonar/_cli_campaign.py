@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from openmined.protocol import Phase, TableSchema, ether_to_wei
+from openmined.protocol import Phase, TableSchema
 from openmined.sonar._cli_common import (
     DEFAULT_MAX_FEE,
     EXIT_NOT_YET,
@@ -20,7 +20,6 @@ from openmined.sonar._cli_common import (
     YesOption,
     campaign_json,
     campaign_lines,
-    money,
     open_sonar,
     print_json,
     read_text,
@@ -33,6 +32,7 @@ from openmined.sonar._types import ETH, Receipt
 app = typer.Typer(no_args_is_help=True, help="Create, watch and collect campaigns.")
 
 _ESTIMATORS = ("auto", "linear-regression", "linear-classifier", "mlp-classifier")
+TokenOption = Annotated[str, typer.Option(help="An ERC-20 token's address; ETH by default.")]
 _MAX_SCHEMA_BYTES = 1 << 20
 _MAX_CERTIFICATE_BYTES = 64 << 10
 
@@ -44,7 +44,8 @@ def create(
     pgp: Annotated[Path, typer.Option(help="Your OpenPGP key; made if there is none.")],
     title: Annotated[str, typer.Option(help="For mine owners to read.")],
     target: Annotated[str, typer.Option(help="The column to predict.")],
-    bounty: Annotated[str, typer.Option(help="The whole deposit, in ETH, like 0.25.")],
+    bounty: Annotated[str, typer.Option(help="The whole deposit, in ETH or the token, like 0.25.")],
+    token: TokenOption = ETH,
     network: NetworkOption = "devnet",
     target_accuracy: Annotated[float, typer.Option(min=0, max=1, help="Wanted.")] = 1.0,
     description: Annotated[str, typer.Option(help="For mine owners to read.")] = "",
@@ -57,8 +58,8 @@ def create(
     initial: Annotated[
         int | None, typer.Option(help="Start from the model of this campaign of yours.")
     ] = None,
-    fee: Annotated[str | None, typer.Option(help="Capsule's part, in ETH; a twentieth.")] = None,
-    bond: Annotated[str | None, typer.Option(help="Per gradient, in ETH; a thousandth.")] = None,
+    fee: Annotated[str | None, typer.Option(help="Capsule's part of it; a twentieth.")] = None,
+    bond: Annotated[str | None, typer.Option(help="Per gradient; a thousandth.")] = None,
     days: Annotated[float, typer.Option(min=0.0001, help="From now to the deadline.")] = 7.0,
     grace_hours: Annotated[float, typer.Option(min=0.001, help="For Capsule, after it.")] = 24.0,
     max_gradients: Annotated[int, typer.Option(min=1, help="In the whole campaign.")] = 1000,
@@ -81,29 +82,32 @@ def create(
     from openmined.sonar._pgp import PgpKey
 
     rows = _read_rows(validation)
-    bounty_wei = ether_to_wei(bounty)
     if not pgp.exists():
         PgpKey.create(pgp, read_passphrase(passphrase_file, str(pgp), new=True))
     with open_sonar(network, keystore, passphrase_file, pgp, max_fee) as sonar:
         account = sonar.contract.wallet
         assert account is not None
+        currency = sonar.contract.currency(token)
+        deposit = currency.parse(bounty)
         if not yes and format_ is Format.TEXT:
             typer.confirm(
-                f"Deposit {money(bounty_wei, ETH)} from {account.address} on {network}?", abort=True
+                f"Deposit {currency.write(deposit)} from {account.address} on {network}?",
+                abort=True,
             )
         campaign = sonar.launch_campaign(
             rows,
             target=target,
             title=title,
             description=description,
-            bounty=bounty_wei,
+            bounty=deposit,
+            token=token,
             estimator=_read_algorithm(algorithm, hidden),
             target_accuracy=target_accuracy,
             input_schema=_read_schema(schema),
             output_schema=_read_schema(output_schema),
             initial=initial,
-            fee=None if fee is None else ether_to_wei(fee),
-            bond=None if bond is None else ether_to_wei(bond),
+            fee=None if fee is None else currency.parse(fee),
+            bond=None if bond is None else currency.parse(bond),
             duration_s=int(days * 86_400),
             grace_s=int(grace_hours * 3600),
             max_gradients=max_gradients,
@@ -169,7 +173,7 @@ def show(
         for line in campaign_lines(found):
             say(line)
         for miner, paid in sorted(spend.by_miner.items(), key=lambda item: -item[1]):
-            say(f"  mine         {miner} earned {money(paid, spend.token)}")
+            say(f"  mine         {miner} earned {spend.currency.write(paid)}")
 
 
 @app.command()
@@ -219,7 +223,7 @@ def result(
 @app.command(name="top-up")
 def top_up(
     campaign: CampaignArgument,
-    amount: Annotated[str, typer.Argument(help="In ETH, like 0.1; or units of its token.")],
+    amount: Annotated[str, typer.Argument(help="In ETH or its token, like 0.1.")],
     keystore: Annotated[Path, typer.Option(help="Your account's keystore file.")],
     network: NetworkOption = "devnet",
     passphrase_file: PassphraseOption = None,
@@ -229,15 +233,9 @@ def top_up(
     """Add to a campaign's bounty. Running it twice adds twice."""
     with open_sonar(network, keystore, passphrase_file, max_fee=max_fee) as sonar:
         found = sonar.campaign(campaign)
-        token = found.state().terms.token
-        if token == ETH:
-            units = ether_to_wei(amount)
-        elif amount.isascii() and amount.isdigit():
-            units = int(amount)
-        else:
-            raise typer.BadParameter(f"{amount!r} is no whole number of units")
-        receipt = found.top_up(units)
-        _report(format_, receipt, f"added {money(units, token)} to campaign {campaign}")
+        added = found.currency.parse(amount)
+        receipt = found.top_up(added)
+        _report(format_, receipt, f"added {found.currency.write(added)} to campaign {campaign}")
 
 
 @app.command()
@@ -277,7 +275,7 @@ def expire(
 @app.command()
 def withdraw(
     keystore: Annotated[Path, typer.Option(help="Your account's keystore file.")],
-    token: Annotated[str, typer.Option(help="An ERC-20 token's address; ETH by default.")] = ETH,
+    token: TokenOption = ETH,
     network: NetworkOption = "devnet",
     passphrase_file: PassphraseOption = None,
     max_fee: MaxFeeOption = DEFAULT_MAX_FEE,
@@ -288,7 +286,9 @@ def withdraw(
         account = sonar.contract.wallet
         assert account is not None
         owed = sonar.contract.credit(token, account.address)
-        _report(format_, sonar.withdraw(token), f"withdrew {money(owed, token)}")
+        _report(
+            format_, sonar.withdraw(token), f"withdrew {sonar.contract.currency(token).write(owed)}"
+        )
 
 
 def _report(format_: Format, receipt: Receipt | None, text: str) -> None:

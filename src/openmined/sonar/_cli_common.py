@@ -15,14 +15,13 @@ from typing import Annotated, Any
 
 import typer
 
-from openmined.protocol import ETHER_WEI, OpenMinedError, ether_to_wei, format_wei, ppm_to_percent
+from openmined.protocol import ETHER_WEI, OpenMinedError, ether_to_wei, ppm_to_percent
 from openmined.sonar._campaign import Campaign
 from openmined.sonar._contract import DEFAULT_MAX_FEE_WEI
 from openmined.sonar._errors import KeystoreError, SonarError
 from openmined.sonar._pgp import PgpKey
-from openmined.sonar._progress import describe, measure_progress
+from openmined.sonar._progress import describe
 from openmined.sonar._sonar import Sonar
-from openmined.sonar._types import ETH
 from openmined.sonar._wallet import Wallet
 
 EXIT_NO = 3
@@ -124,7 +123,7 @@ def say(text: str) -> None:
 def campaign_json(campaign: Campaign) -> dict[str, Any]:
     """Return a campaign as plain JSON values; amounts as decimal text."""
     state = campaign.state()
-    progress = measure_progress(campaign.history(), campaign.now())
+    progress = campaign.status()
     terms = state.terms
     return {
         "campaign": campaign.id,
@@ -159,20 +158,19 @@ def campaign_json(campaign: Campaign) -> dict[str, Any]:
 def campaign_lines(campaign: Campaign) -> list[str]:
     """Describe a campaign for people."""
     state = campaign.state()
-    progress = measure_progress(campaign.history(), campaign.now())
-    terms = state.terms
-    token = terms.token
+    progress = campaign.status()
+    terms, money = state.terms, campaign.currency.write
     until = f" (until {when(progress.until)})" if progress.until else ""
     start = ppm_to_percent(state.start_ppm or terms.start_ppm)
     wanted = f"{ppm_to_percent(state.best_ppm)} of {ppm_to_percent(terms.target_ppm)}"
-    spent = f"{money(state.paid, token)} to mines, {money(state.unspent, token)} unspent"
+    spent = f"{money(state.paid)} to mines, {money(state.unspent)} unspent"
     sent = f"{state.gradients} of {terms.max_gradients}, {state.pending} pending"
     rows = {
         "phase": f"{state.phase.name.lower()}, waiting for {describe(progress)}{until}",
         "accuracy": f"{wanted}, from {start}",
-        "bounty": f"{money(terms.bounty, token)}, of which the fee {money(terms.fee, token)}",
+        "bounty": f"{money(terms.bounty)}, of which the fee {money(terms.fee)}",
         "paid": spent,
-        "gradients": f"{sent}, {state.batches} batches, bond {money(terms.bond, token)}",
+        "gradients": f"{sent}, {state.batches} batches, bond {money(terms.bond)}",
         "deadline": f"{when(terms.deadline)}, grace {terms.grace} s",
         "by": state.data_scientist,
         "capsule": terms.capsule,
@@ -187,11 +185,6 @@ def title_of(campaign: Campaign) -> str:
         return campaign.manifest.title
     except OpenMinedError as error:
         return f"(manifest not available: {str(error)[:120]})"
-
-
-def money(amount: int, token: str) -> str:
-    """Write an amount for people."""
-    return format_wei(amount) if token == ETH else f"{amount} units"
 
 
 def when(timestamp: int) -> str:

@@ -13,6 +13,7 @@ import httpx
 from openmined.protocol import GradientStatus, Phase
 from openmined.sonar import _erc20
 from openmined.sonar._abi import Function, sonar_abi
+from openmined.sonar._currency import ETHER, Currency
 from openmined.sonar._errors import (
     ChainError,
     NoContract,
@@ -20,6 +21,7 @@ from openmined.sonar._errors import (
     NoWallet,
     Reverted,
     RpcRefused,
+    UndecodableAnswer,
     UnknownCampaign,
     WalletError,
     WrongChain,
@@ -127,6 +129,7 @@ class SonarContract:
     ) -> None:
         self._rpc = rpc
         self._sender = sender
+        self._currencies: dict[str, Currency] = {}
         self._clock: OrderedDict[str, int] = OrderedDict()
         self._clock_lock = threading.Lock()
         self.chain_id = chain_id
@@ -279,6 +282,18 @@ class SonarContract:
             return self._rpc.quantity("eth_getBalance", checked_address(account), "latest")
         (balance,) = self._ask(_erc20.BALANCE_OF, token, checked_address(account))
         return int(balance)
+
+    def currency(self, token: str = ETH) -> Currency:
+        """Return a token's unit by its own `symbol` and `decimals`, as far as they are sane."""
+        if token != ETH and token not in self._currencies:
+            described: list[object] = []
+            for function in (_erc20.SYMBOL, _erc20.DECIMALS):
+                try:
+                    described.extend(self._ask(function, token))
+                except (Reverted, RpcRefused, UndecodableAnswer):
+                    described.append(None)  # EIP-20 leaves both to the token
+            self._currencies[token] = Currency.described(token, *described)
+        return self._currencies.get(token, ETHER)
 
     # The chain.
 

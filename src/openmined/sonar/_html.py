@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from openmined.protocol import OpenMinedError, format_wei, ppm_to_percent
+from openmined.protocol import OpenMinedError, ppm_to_percent
 from openmined.sonar._progress import (
     ProgressPoint,
     describe,
@@ -13,7 +13,6 @@ from openmined.sonar._progress import (
     measure_spend,
     trace_progress,
 )
-from openmined.sonar._types import ETH
 
 if TYPE_CHECKING:
     from openmined.sonar._campaign import Campaign
@@ -26,8 +25,9 @@ def campaign_html(campaign: Campaign, history: History, now: int) -> str:
     """Return the campaign as HTML. Everything that strangers wrote is escaped."""
     if history.launched is None:
         return f"<p>Campaign {campaign.id}: not found from this first block.</p>"
-    progress = measure_progress(history, now)
+    progress = measure_progress(history, now, currency=campaign.currency)
     spend = measure_spend(history)
+    money = campaign.currency.write
     try:
         title = campaign.manifest.title
     except OpenMinedError as error:
@@ -36,8 +36,8 @@ def campaign_html(campaign: Campaign, history: History, now: int) -> str:
         "Title": title,
         "Phase": progress.phase.name.lower(),
         "Accuracy": f"{ppm_to_percent(progress.best_ppm)} of {ppm_to_percent(progress.target_ppm)}",
-        "Bounty": _money(progress.bounty, spend.token),
-        "Paid to mines": _money(spend.paid, spend.token),
+        "Bounty": money(progress.bounty),
+        "Paid to mines": money(spend.paid),
         "Gradients": f"{progress.gradients} ({progress.pending} pending)",
         "Waiting for": describe(progress),
     }
@@ -47,10 +47,6 @@ def campaign_html(campaign: Campaign, history: History, now: int) -> str:
     )
     picture = _picture(trace_progress(history), progress.target_ppm)
     return f"<div><strong>Campaign {campaign.id}</strong><table>{cells}</table>{picture}</div>"
-
-
-def _money(amount: int, token: str) -> str:
-    return format_wei(amount) if token == ETH else f"{amount} units of {token}"
 
 
 def _picture(points: list[ProgressPoint], target_ppm: int) -> str:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from openmined.protocol import PPM
 from openmined.sonar._errors import CampaignError
-from openmined.sonar._types import ETH
 
 if TYPE_CHECKING:
     from openmined.sonar._campaign import Campaign
@@ -30,10 +29,10 @@ def plot_campaign(campaign: Campaign, axes: Any = None) -> Any:
     axes.set_ylabel("accuracy")
     axes.set_title(f"campaign {campaign.id}")
     money = axes.twinx()
-    unit = 10**18 if terms.token == ETH else 1
-    spent = [point.paid / unit for point in points]
+    currency = campaign.currency
+    spent = [point.paid / 10**currency.decimals for point in points]
     money.step(times, spent, where="post", color="tab:orange", label="spent")
-    money.set_ylabel("spent, ETH" if terms.token == ETH else "spent, units")
+    money.set_ylabel(f"spent, {currency.symbol}")
     axes.legend(loc="lower right")
     return axes
 

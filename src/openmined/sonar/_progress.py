@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from openmined.protocol import Phase, format_wei, ppm_to_percent
+from openmined.protocol import Phase, ppm_to_percent
+from openmined.sonar._currency import Currency
 from openmined.sonar._events import SonarEvent
 from openmined.sonar._history import History
-from openmined.sonar._types import ETH
 
 
 class Waiting(StrEnum):
@@ -37,7 +37,7 @@ class Progress:
         pending: not scored yet.
         bounty: the whole, top-ups and lost bonds included.
         paid: credited to miners.
-        token: of the amounts.
+        currency: of the amounts.
         waiting: for whom.
         until: unix seconds until which they have time; 0 when that is over or nobody is waited for.
         rolled_back: whether the chain took back events that were shown before this one.
@@ -53,16 +53,14 @@ class Progress:
     pending: int
     bounty: int
     paid: int
-    token: str
+    currency: Currency
     waiting: Waiting
     until: int
     rolled_back: bool = False
 
     def __str__(self) -> str:
         what = _NAMES.get(self.event.name, self.event.name) if self.event else "no change"
-        symbol = "ETH" if self.token == ETH else "units"
-        decimals = 18 if self.token == ETH else 0
-        spent = format_wei(self.paid, symbol, decimals)
+        spent = self.currency.write(self.paid)
         return (
             f"{what}: {self.phase.name.lower()}, accuracy {ppm_to_percent(self.best_ppm)} of "
             f"{ppm_to_percent(self.target_ppm)}, spent {spent}, waiting for {describe(self)}"
@@ -88,7 +86,7 @@ class Spend:
     """Where a campaign's money is. bounty + topped_up + forfeited = paid + fee + refund + unspent.
 
     Attributes:
-        token: of all amounts.
+        currency: of all amounts.
         bounty: as launched, the fee included.
         topped_up: added later.
         forfeited: bonds that miners lost to the bounty.
@@ -99,7 +97,7 @@ class Spend:
         by_miner: what each was paid, bonds not counted.
     """
 
-    token: str
+    currency: Currency
     bounty: int
     topped_up: int
     forfeited: int
@@ -110,20 +108,24 @@ class Spend:
     by_miner: dict[str, int]
 
     def __str__(self) -> str:
-        eth = self.token == ETH
         parts = ("bounty", "topped_up", "forfeited", "paid", "fee", "refund", "unspent")
         amounts = {name: getattr(self, name) for name in parts}
         return ", ".join(
-            f"{name.replace('_', ' ')} {format_wei(amount) if eth else f'{amount} units'}"
+            f"{name.replace('_', ' ')} {self.currency.write(amount)}"
             for name, amount in amounts.items()
             if amount
         )
 
 
 def measure_progress(
-    history: History, now: int, *, event: SonarEvent | None = None, rolled_back: bool = False
+    history: History,
+    now: int,
+    *,
+    currency: Currency | None = None,
+    event: SonarEvent | None = None,
+    rolled_back: bool = False,
 ) -> Progress:
-    """Say where a campaign stands at unix time `now`."""
+    """Say where a campaign stands at unix time `now`; without a currency, in smallest units."""
     terms = history.terms
     waiting, until = find_waiting(history, now)
     return Progress(
@@ -137,7 +139,7 @@ def measure_progress(
         pending=history.pending,
         bounty=history.bounty,
         paid=history.paid,
-        token=terms.token,
+        currency=currency or Currency.undescribed(terms.token),
         waiting=waiting,
         until=until,
         rolled_back=rolled_back,
@@ -191,8 +193,8 @@ def trace_progress(history: History) -> list[ProgressPoint]:
     return points
 
 
-def measure_spend(history: History) -> Spend:
-    """Say where the money is."""
+def measure_spend(history: History, currency: Currency | None = None) -> Spend:
+    """Say where the money is; without a currency, in smallest units."""
     by_miner: dict[str, int] = {}
     for record in history.gradients.values():
         if record.scored is not None and record.scored.payout:
@@ -202,7 +204,7 @@ def measure_spend(history: History) -> Spend:
     launched = history.terms.bounty
     unspent = 0 if history.phase.final else history.bounty - history.paid
     return Spend(
-        token=history.terms.token,
+        currency=currency or Currency.undescribed(history.terms.token),
         bounty=launched,
         topped_up=history.bounty - launched - forfeited,
         forfeited=forfeited,

@@ -62,6 +62,18 @@ def approve(spender: address, amount: uint256) -> bool:
 
 
 @external
+@view
+def symbol() -> String[4]:
+    return "TEST"
+
+
+@external
+@view
+def decimals() -> uint8:
+    return 6
+
+
+@external
 @raw_return
 def balanceOf(account: address) -> Bytes[32]:
     assert self.mood != BALANCE_REVERTS, "Token: no balances today"

@@ -2,59 +2,19 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
-
 import pytest
-from eth_abi import encode
-from eth_utils import keccak
-from tests.unit.sonar.chain import REPOSITORY
 from tests.unit.sonar.conftest import ENVELOPE, KEYS, MODEL, RECEIPT, World
+from tests.unit.sonar.token import Token
 
-from openmined.sonar import ETH, NotEnoughFunds, Reverted, Score, Wallet
+from openmined.sonar import ETH, NotEnoughFunds, Reverted, Score
 from openmined.sonar._send import Call
 
 NO_ANSWER, TAKES_FEE, SAYS_FALSE, REVERTS, LIES = 1, 3, 4, 5, 6
 
 
-@cache
-def token_bytecode() -> str:
-    from vyper import compile_code
-
-    source = (REPOSITORY / "tests/contracts/tokens/Token.vy").read_text()
-    return str(compile_code(source, output_formats=["bytecode"])["bytecode"])
-
-
-class Token:
-    """A token of tests/contracts, and plenty of it for the first four devnet accounts."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        wallet = world.stranger.wallet
-        assert wallet is not None
-        assert world.stranger._sender is not None
-        code = bytes.fromhex(token_bytecode().removeprefix("0x"))
-        receipt, _ = world.stranger._sender.send(Call("", code))
-        found = world.anvil.call("eth_getTransactionReceipt", receipt.transaction)
-        self.address = found["contractAddress"]
-
-    def send(self, signature: str, *values: Any) -> None:
-        kinds = signature[signature.index("(") + 1 : -1].split(",")
-        data = keccak(text=signature)[:4] + encode(kinds, values)
-        assert self._world.stranger._sender is not None
-        self._world.stranger._sender.send(Call(self.address, data))
-
-    def mint(self, wallet: Wallet | None, amount: int) -> None:
-        assert wallet is not None
-        self.send("mint(address,uint256)", wallet.address, amount)
-
-    def set_mood(self, mood: int) -> None:
-        self.send("set_mood(uint256)", mood)
-
-
 @pytest.fixture
 def token(world: World) -> Token:
-    return Token(world)
+    return Token(world.stranger)
 
 
 @pytest.mark.parametrize("mood", [0, NO_ANSWER])
