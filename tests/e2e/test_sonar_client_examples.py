@@ -1,4 +1,4 @@
-"""The examples and the first block of docs/pysonar.md, run as a reader would run them."""
+"""The examples and the first block of README and docs, run as a reader would run them."""
 
 from __future__ import annotations
 
@@ -66,12 +66,18 @@ def notebook_code() -> str:
     return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
 
 
-def test_diabetes_as_a_script_and_in_the_documentation(tmp_path: Path) -> None:
-    text = (REPOSITORY / "docs/pysonar.md").read_text(encoding="utf-8")
+def first_block(document: str) -> str:
+    text = (REPOSITORY / document).read_text(encoding="utf-8")
     block = re.search(r"```python\n(.*?)```", text, re.DOTALL)
     assert block is not None
-    assert len([line for line in block[1].splitlines() if line.strip()]) <= 15
-    (tmp_path / "block.py").write_text(block[1])
+    return block[1]
+
+
+def test_diabetes_as_a_script_and_in_the_documentation(tmp_path: Path) -> None:
+    block = first_block("README.md")
+    assert block == first_block("docs/pysonar.md")
+    assert len([line for line in block.splitlines() if line.strip()]) < 15
+    (tmp_path / "block.py").write_text(block)
     (tmp_path / "notebook.py").write_text(
         notebook_code() + '\nprint(len(sonar.campaigns()), "campaign")\n'
     )
