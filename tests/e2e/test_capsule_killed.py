@@ -1,19 +1,19 @@
 """A Capsule killed at every named step, and started again: nothing is scored twice or left behind.
 
 One life of a campaign reaches every step but rejection, which a second campaign reaches. In each
-case a child process runs the Capsule and kills itself (SIGKILL) when it comes to the step; what
-runs afterwards is a Capsule that finds the folder, the store and the chain as they were left.
+case a child process runs the Capsule and is killed when it comes to the step, or a moment later;
+what runs afterwards is a Capsule that finds the folder, the store and the chain as they were left.
 """
 
 from __future__ import annotations
 
 import os
-import random
 import re
 import signal
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from random import Random
 
 import pytest
 from tests.unit.capsule.capsule_world import CapsuleWorld, capsule_world, rows
@@ -23,8 +23,8 @@ from openmined.capsule import STEPS, Step
 from openmined.capsule._rotation import request_rotation
 from openmined.protocol import Phase
 
-SECOND_VISIT = (Step.FOLLOW, Step.MAKE_KEYS, Step.PUBLISH_KEYS, Step.PUBLISH_MODEL, Step.REPORT)
-"""Steps that one life passes more than once: there a later visit is tried as well."""
+VISITED_AGAIN = (Step.FOLLOW, Step.MAKE_KEYS, Step.PUBLISH_KEYS, Step.PUBLISH_MODEL, Step.REPORT)
+"""Steps that one life passes more than once: every second seed kills at the second visit."""
 
 
 @pytest.fixture(scope="module")
@@ -35,13 +35,17 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CapsuleWorld]:
 
 
 class Killer:
-    """Kills its own process at given visits of given steps, each once.
+    """Kills its own process at given visits of given steps, each once, after a delay of its own.
 
-    Visits are counted in files, because what counts is killed, or forgotten with a child process.
+    Without a delay a step dies before its effect; with one, in the middle of it or after. Visits
+    are counted in files, because what counts is killed, or forgotten with a child process.
     """
 
-    def __init__(self, visits: dict[Step, int], folder: Path) -> None:
+    def __init__(
+        self, visits: Mapping[Step, int], folder: Path, delays_s: Mapping[Step, float] | None = None
+    ) -> None:
         self.visits, self.folder = visits, folder
+        self.delays_s = delays_s or {}
 
     def __call__(self, step: Step) -> None:
         if step not in self.visits:
@@ -50,7 +54,13 @@ class Killer:
             file.write("x")
             file.flush()
             visit = file.tell()
-        if visit == self.visits[step]:
+        if visit != self.visits[step]:
+            return
+        delay_s = self.delays_s.get(step, 0.0)
+        if delay_s and not signal.getitimer(signal.ITIMER_REAL)[0]:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)  # the kernel's doing: nothing is tidied
+            signal.setitimer(signal.ITIMER_REAL, delay_s)
+        else:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def missed(self) -> list[str]:
@@ -82,7 +92,7 @@ def run_once(world: CapsuleWorld, on_step: Callable[[Step], None] | None) -> int
 
 def settle(world: CapsuleWorld, killer: Killer) -> None:
     while os.WIFSIGNALED(status := run_once(world, killer)):
-        assert os.WTERMSIG(status) == signal.SIGKILL
+        assert os.WTERMSIG(status) in (signal.SIGKILL, signal.SIGALRM)
     assert status == 0
 
 
@@ -137,19 +147,20 @@ def check(world: CapsuleWorld, campaign: int, rejected: int) -> None:
     assert not list((world.capsule_folder / "campaigns").glob(f"{campaign}/*")), "secrets deleted"
 
 
-LIVES = 7
-"""Each life is killed at every seventh step, so that kills hit states that others left."""
+SEEDS, LIVES = 5, 4
+LONGEST_DELAY_S = 0.03
+"""Most effects are over by then."""
 
 
 @pytest.mark.parametrize("life", range(LIVES))
-def test_killed_at_every_step(world: CapsuleWorld, tmp_path: Path, life: int) -> None:
-    killer = Killer(dict.fromkeys(STEPS[life::LIVES], 1), tmp_path)
-    check(world, *live(world, killer))
-    assert killer.missed() == []
-
-
-def test_killed_at_later_visits(world: CapsuleWorld, tmp_path: Path) -> None:
-    killer = Killer(dict.fromkeys(SECOND_VISIT, 2), tmp_path)
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_killed_at_every_step(world: CapsuleWorld, tmp_path: Path, seed: int, life: int) -> None:
+    """Each seed deals all steps out to four lives, so that kills hit states that others left."""
+    random = Random(seed)
+    dealt = random.sample(STEPS, len(STEPS))[life::LIVES]
+    delays_s = {step: random.uniform(0.0, LONGEST_DELAY_S) for step in dealt} if seed else {}
+    visits = {step: 1 + (step in VISITED_AGAIN and seed % 2) for step in dealt}
+    killer = Killer(visits, tmp_path, delays_s)
     check(world, *live(world, killer))
     assert killer.missed() == []
 
@@ -164,10 +175,11 @@ def test_the_list_of_steps_is_complete() -> None:
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(SEEDS))
 @pytest.mark.parametrize("step", STEPS, ids=lambda value: str(value))
-def test_killed_at_a_random_visit(
+def test_killed_at_one_step_alone(
     world: CapsuleWorld, tmp_path: Path, step: Step, seed: int
 ) -> None:
-    visit = random.Random(f"{seed} {step.value}").randint(1, 4)
-    check(world, *live(world, Killer({step: visit}, tmp_path)))
+    random = Random(f"{seed} {step.value}")
+    visit, delay_s = random.randint(1, 4), random.uniform(0.0, LONGEST_DELAY_S)
+    check(world, *live(world, Killer({step: visit}, tmp_path, {step: delay_s})))
