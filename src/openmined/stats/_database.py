@@ -10,10 +10,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError, SQLAlchemyError
 
 from openmined.sonar import openmined_home
-from openmined.stats._errors import DatabaseError, NewerDatabase
+from openmined.stats._errors import DatabaseAway, DatabaseError, NewerDatabase
 
 _DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+pg8000", "postgres": "postgresql+pg8000"}
 _SQLITE_BUSY_MS = 30_000
@@ -74,6 +74,19 @@ class Database:
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+
+
+@contextmanager
+def database_away_as_error() -> Iterator[None]:
+    """Turn what may pass of itself (a full disk, a server restarting) into `DatabaseAway`.
+
+    Raises:
+        DatabaseAway: for the database's operational failures.
+    """
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        raise DatabaseAway(f"the database cannot be used now: {_first_line(error)}") from error
 
 
 @contextmanager

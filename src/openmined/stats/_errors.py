@@ -9,6 +9,7 @@ OpenMinedError
     ├── WrongChain              another chain than the index was made from
     ├── WrongContract           no Sonar, or another program, at that address
     ├── DatabaseError           the database cannot be opened or used
+    │   ├── DatabaseAway        it does not answer, or its disk is full: that may pass
     │   ├── NewerDatabase       it was made by a newer version of this software
     │   └── AnotherIndexer      somebody else writes into the same index
     ├── IndexDiffers            an index that does not equal its rebuild
@@ -61,6 +62,10 @@ class HistoryGap(RpcError):
 
 class DatabaseError(StatsError):
     """The database cannot be opened or used."""
+
+
+class DatabaseAway(DatabaseError):
+    """The database did not answer, or could not write: that may pass."""
 
 
 class NewerDatabase(DatabaseError):

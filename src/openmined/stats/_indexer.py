@@ -20,11 +20,13 @@ from sqlalchemy import Connection, insert, select
 from openmined.stats import _schema as schema
 from openmined.stats import _store as store
 from openmined.stats._chain import Chain, Segment
-from openmined.stats._database import Database
+from openmined.stats._database import Database, database_away_as_error
 from openmined.stats._errors import (
     ChainMoved,
+    DatabaseAway,
     HistoryGap,
     RpcError,
+    StatsError,
     WrongChain,
     WrongContract,
 )
@@ -316,9 +318,9 @@ class Indexer:
         *,
         poll_s: float = 1.0,
         on_progress: Callable[[Progress], None] = lambda _: None,
-        on_trouble: Callable[[RpcError], None] = lambda _: None,
+        on_trouble: Callable[[StatsError], None] = lambda _: None,
     ) -> None:
-        """Follow the chain until `stop` is set; an unreachable node is waited for.
+        """Follow the chain until `stop` is set; a node or database that is away is waited for.
 
         Raises:
             StatsError: what waiting cannot cure: another chain, another indexer, hidden events.
@@ -326,8 +328,9 @@ class Indexer:
         trouble = 0
         while not stop.is_set():
             try:
-                progress = self.step()
-            except RpcError as error:
+                with database_away_as_error():
+                    progress = self.step()
+            except (RpcError, DatabaseAway) as error:
                 trouble += 1
                 on_trouble(error)
                 stop.wait(min(60.0, poll_s * 2 ** min(trouble, 6)))

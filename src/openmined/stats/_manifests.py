@@ -21,7 +21,8 @@ from sqlalchemy import Connection, delete, insert, literal, select, update
 
 from openmined.protocol import CampaignManifest, OpenMinedError, ProtocolError, encode_canonical
 from openmined.stats import _schema as schema
-from openmined.stats._database import Database
+from openmined.stats._database import Database, database_away_as_error
+from openmined.stats._errors import DatabaseAway
 from openmined.stats._events import plain_text
 from openmined.stats._words import distinct_words
 from openmined.storage import Store, get_manifest
@@ -55,10 +56,16 @@ class ManifestReader:
         self.outcomes: Counter[str] = Counter()
 
     def run(self, stop: threading.Event, *, poll_s: float = 1.0) -> None:
-        """Read manifests as campaigns come, until `stop` is set."""
+        """Read manifests as campaigns come, until `stop` is set; a database away is waited for."""
         with ThreadPoolExecutor(_AT_ONCE, "manifests") as pool:
             while not stop.is_set():
-                if not self.read_some(pool):
+                try:
+                    with database_away_as_error():
+                        found = self.read_some(pool)
+                except DatabaseAway as error:
+                    _log.warning("%s", error)
+                    found = 0
+                if not found:
                     stop.wait(poll_s)
 
     def read_some(self, pool: ThreadPoolExecutor) -> int:

@@ -60,6 +60,11 @@ def working(
                 work()
             except OpenMinedError as error:
                 workers.failure = error
+            except Exception as error:  # noqa: BLE001
+                # A service whose indexer has died would go on serving an index that stands still.
+                _log.exception("a worker failed")
+                workers.failure = StatsError(f"{type(error).__name__}: {error}")
+            if workers.failure is not None:
                 workers.stop.set()
                 on_failure()
 

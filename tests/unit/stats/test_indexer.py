@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import random
+import threading
 from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 from tests.unit.stats.stats_world import ETH, PPM, Campaign, Node, World, address
 
 from openmined.stats import _schema as schema
 from openmined.stats._database import Database
 from openmined.stats._errors import (
     AnotherIndexer,
+    DatabaseAway,
     HistoryGap,
     RpcError,
     WrongChain,
@@ -300,6 +302,35 @@ def test_timeouts_are_tried_again(database: Database, world: World, node: Node) 
         world.mine()
     index(database, node)
     node.on_request = lambda: None
+    verify(database, node.chain())
+
+
+def test_a_full_disk_is_waited_out(database: Database, world: World, node: Node) -> None:
+    campaign = opened(world)
+    indexer = index(database, node)
+    for miner in range(200):
+        world.submit(campaign, miner % 3)
+    world.mine()
+    room = [1]
+
+    @event.listens_for(database.engine, "checkout")
+    def limit(connection: Any, *_: Any) -> None:
+        connection.execute(f"PRAGMA max_page_count = {room[0]}")
+
+    stop, troubles = threading.Event(), []
+
+    def make_room(trouble: Exception) -> None:
+        troubles.append(trouble)
+        room[0] = 1 << 20
+
+    indexer.run(
+        stop,
+        poll_s=0.01,
+        on_progress=lambda progress: stop.set() if progress.outcome == "idle" else None,
+        on_trouble=make_room,
+    )
+    assert [type(trouble) for trouble in troubles] == [DatabaseAway]
+    assert "full" in str(troubles[0])
     verify(database, node.chain())
 
 
