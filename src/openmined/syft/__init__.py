@@ -32,6 +32,7 @@ from openmined.syft._estimators import (
     estimator_from_weights,
     evaluate,
 )
+from openmined.syft._executors import Call, Executor, ForkExecutor, Work, map_arrays, open_executor
 from openmined.syft._features import FeatureMap, array_features, build_features
 from openmined.syft._interop import from_sklearn, to_sklearn
 from openmined.syft._keys import PublicKeys, SecretKeys, generate_keys
@@ -42,6 +43,7 @@ from openmined.syft._model_file import load_model, save_model
 from openmined.syft._optimizers import SGD, Adam, AdamState, Anderson, AndersonState, SGDState
 from openmined.syft._parameters import choose_parameters
 from openmined.syft._privacy import PrivacyLedger, clip_targets, privatise_statistics
+from openmined.syft._ray import RayExecutor
 from openmined.syft._release import ReleaseLedger, release_weights
 from openmined.syft._specs import (
     LearningSpec,
@@ -66,11 +68,14 @@ __all__ = [
     "AdamState",
     "Anderson",
     "AndersonState",
+    "Call",
     "CiphertextError",
     "DataError",
     "EncryptedGradient",
     "EncryptedModel",
+    "Executor",
     "FeatureMap",
+    "ForkExecutor",
     "KeyMismatch",
     "LearningSpec",
     "LimitError",
@@ -88,6 +93,7 @@ __all__ = [
     "RandomFeatureClassifier",
     "RandomFeatureRegressor",
     "RangeError",
+    "RayExecutor",
     "ReleaseLedger",
     "ReleaseRefused",
     "SGDState",
@@ -97,6 +103,7 @@ __all__ = [
     "SyftError",
     "TrainedUpdate",
     "UpdateCache",
+    "Work",
     "accumulate_statistics",
     "app",
     "apply_update",
@@ -117,7 +124,9 @@ __all__ = [
     "generate_keys",
     "initial_weights",
     "load_model",
+    "map_arrays",
     "mlp_gradient",
+    "open_executor",
     "privatise_statistics",
     "release_weights",
     "run_limited",

@@ -21,6 +21,7 @@ from openmined.protocol import (
     encode_gradient_body,
 )
 from openmined.syft._errors import DataError
+from openmined.syft._executors import choose_executor, open_executor
 from openmined.syft._keys import PublicKeys
 from openmined.syft._parameters import plan_parameters
 from openmined.syft._specs import MLPClassifier, spec_from_manifest
@@ -50,6 +51,9 @@ def train(
     out: Annotated[Path, typer.Option(help="Where the gradient body goes.")],
     miner: Annotated[str, typer.Option(help="The mine's address, which the body is bound to.")],
     processes: Annotated[int, typer.Option(min=1, help="Processes to share the work.")] = 1,
+    executor: Annotated[
+        str, typer.Option(help="Where to work: here, processes:4, ray, or ray:ADDRESS.")
+    ] = "here",
 ) -> None:
     """Compute one encrypted gradient; write its body (DAG-CBOR), ready to be sealed to Capsule.
 
@@ -66,7 +70,8 @@ def train(
     ciphertexts = [_read_blob(blobs, ref) for ref in model_manifest.ciphertexts]
     encrypted = EncryptedModel.from_blobs(model_manifest.packing, ciphertexts, parameters)
     rows = encode_batches(spec, read_batches(data), task.output.names)
-    trained = train_update(spec, encrypted, public, rows, _report, processes=processes)
+    place = choose_executor(open_executor(executor), processes)
+    trained = train_update(spec, encrypted, public, rows, _report, executor=place)
     kind: Any = "mlp-gradient" if isinstance(spec, MLPClassifier) else spec.update.kind
     body = GradientBody(
         chain=model_manifest.chain,

@@ -12,7 +12,6 @@ import os
 import resource
 import select
 import signal
-import sys
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn, TypeVar, cast
@@ -20,8 +19,8 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar, cast
 import numpy as np
 
 from openmined.protocol import OpenMinedError
-from openmined.syft import _errors
-from openmined.syft._errors import LimitError, OutOfMemory, OutOfTime, SyftError
+from openmined.syft._errors import LimitError, OutOfMemory, OutOfTime
+from openmined.syft._executors import describe_error, rebuild_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -120,7 +119,7 @@ def _call(function: Callable[..., R], args: tuple[object, ...]) -> bytes:
     try:
         result = function(*args)
     except OpenMinedError as error:
-        return _ERROR + type(error).__name__.encode() + b"\n" + str(error).encode()
+        return _ERROR + describe_error(error)
     if result is None:
         return _NONE
     if isinstance(result, bytes | bytearray):
@@ -157,7 +156,7 @@ def _open_answer(answer: bytes, status: int, function: Callable[..., object]) ->
     if kind == _NONE:
         return None
     if kind == _ERROR:
-        raise _rebuild(rest)
+        raise rebuild_error(rest)
     if kind == _MEMORY:
         raise OutOfMemory(
             f"{name} wanted more memory than its limit: the input is bad or too large"
@@ -168,11 +167,3 @@ def _open_answer(answer: bytes, status: int, function: Callable[..., object]) ->
         raise OutOfTime(f"{name} used up its processor time: the input is bad")
     code = os.waitstatus_to_exitcode(status)
     raise LimitError(f"{name} died in its child process (status {code}): the input is bad")
-
-
-def _rebuild(rest: bytes) -> SyftError | OpenMinedError:
-    name, _, text = rest.decode(errors="replace").partition("\n")
-    kind = getattr(_errors, name, None) or getattr(sys.modules["openmined.protocol"], name, None)
-    if isinstance(kind, type) and issubclass(kind, OpenMinedError):
-        return kind(text)
-    return LimitError(f"{name}: {text}")

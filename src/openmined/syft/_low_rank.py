@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from openmined.protocol import CKKSParameters
+    from openmined.syft._executors import Executor
     from openmined.syft._statistics import Statistics
 
 Floats = NDArray[np.float64]
@@ -102,15 +103,15 @@ def multiply_low_rank(
     ciphertexts: Sequence[Any],
     galois_keys: Any,
     tick: Callable[[], None],
-    processes: int = 1,
+    executor: Executor | None = None,
 ) -> list[Any]:
     """Multiply c I + U V with encrypted columns; see the module and `multiply_matrix`."""
     parameters, packing = matrix.wide.parameters, matrix.wide.packing
     ring = Ring(parameters, packing, galois_keys)
-    thin = multiply_matrix(matrix.wide, ciphertexts, galois_keys, tick, processes)
+    thin = multiply_matrix(matrix.wide, ciphertexts, galois_keys, tick, executor)
     for item in thin:
         _repeat(ring, item, matrix.wide.values.shape[0])
-    products = multiply_matrix(matrix.tall, thin, galois_keys, tick, processes)
+    products = multiply_matrix(matrix.tall, thin, galois_keys, tick, executor)
     encoder, plain = seal.CKKSEncoder(make_context(parameters)), seal.Plaintext()
     encoder.encode(matrix.identity, 2.0 ** matrix_scale_bits(parameters), plain)
     part = seal.Ciphertext()

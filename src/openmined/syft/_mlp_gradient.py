@@ -22,6 +22,8 @@ is multiplied by the number of samples, so that it decodes to their mean.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,6 +33,7 @@ from numpy.typing import NDArray
 from openmined.protocol import MLPPacking
 from openmined.syft._columns import require_finite
 from openmined.syft._errors import DataError, RangeError
+from openmined.syft._executors import Call, choose_executor, count_ticks
 from openmined.syft._keys import PUBLIC_KEY, PublicKeys
 from openmined.syft._mlp_decode import MASK_SCALE, flood_deviation, row_length
 from openmined.syft._mlp_keys import LAST, MAX_SAMPLES, TOP, layout_of, load_mlp_model
@@ -47,10 +50,13 @@ from openmined.syft._seal import (
     save,
 )
 from openmined.syft._states import EncryptedGradient, EncryptedModel
-from openmined.syft._workers import run_forked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
+
+    from openmined.protocol import CKKSParameters
+    from openmined.syft._executors import Executor, Tick
+    from openmined.syft._mlp_layout import MLPLayout
 
 
 Floats = NDArray[np.float64]
@@ -76,6 +82,7 @@ def compute_mlp_update(
     progress: Callable[[int, int], None] | None = None,
     *,
     processes: int = 1,
+    executor: Executor | None = None,
 ) -> EncryptedGradient:
     """Compute a protected gradient of a network at encrypted weights.
 
@@ -87,43 +94,122 @@ def compute_mlp_update(
         Y: targets, (samples, outputs), each at most 1 in magnitude.
         progress: called with (blocks of samples done, blocks in all).
         processes: forked processes that share the blocks.
+        executor: shares the blocks in another way, on a Ray cluster for instance.
 
     Raises:
         KeyMismatch: if model and keys do not belong together.
         CiphertextError: if the model is damaged or keys are missing.
         DataError: on wrong shapes, no rows, or non-finite values.
         RangeError: on rows or targets that are too large.
+        LimitError: if a worker died.
     """
     check_key_id(model.key_id, public.key_id, "the encrypted model")
     if not isinstance(model.packing, MLPPacking):
         raise DataError(f"a model packed as {model.packing.kind!r} is no MLP")
-    layout = layout_of(model.packing, model.parameters)
     rows, targets = _check_batch(X, Y, model.packing)
-    machine = Machine(public, layout)
-    W1, W2 = load_mlp_model(model)
-    shifts = [_baby_shifts(machine, item) for item in W1]
-    starts = range(0, len(rows), layout.block)
-    lower = [machine.lower(item, 4) for item in W2]
-    done = 0
+    network = _Network(public, model)
+    block = network.layout.block
+    count = -(-len(rows) // block)
+    tick = count_ticks(progress, count)
+    executor = choose_executor(executor, processes)
+    if executor is None or count == 1:
+        sums = network.add_blocks(rows, targets, tick)
+    else:
+        workers = min(executor.workers, count)
+        edges = [block * (worker * count // workers) for worker in range(workers + 1)]
+        works = [_Blocks(network, rows[a:b], targets[a:b]) for a, b in pairwise(edges)]
+        sums = _Sums({}, [None] * network.layout.padded_classes)
+        for saved in executor.run(works, tick):
+            network.add_saved(saved, sums)
+    return _finish(network.machine, public, model.packing, sums, len(rows))
 
-    def tick() -> None:
-        nonlocal done
-        done += 1
-        if progress is not None:
-            progress(done, len(starts))
 
-    def run(chosen: Sequence[int], report: Callable[[], None]) -> _Sums:
-        sums = _Sums({}, [None] * layout.padded_classes)
-        for start in chosen:
-            stop = start + layout.block
-            _add_block(machine, shifts, (W2, lower), rows[start:stop], targets[start:stop], sums)
-            report()
+@dataclass(frozen=True, eq=False)
+class _Network:
+    """Keys and encrypted weights, ready to be multiplied."""
+
+    public: PublicKeys
+    model: EncryptedModel
+
+    @property
+    def layout(self) -> MLPLayout:
+        assert isinstance(self.model.packing, MLPPacking)
+        return layout_of(self.model.packing, self.model.parameters)
+
+    @cached_property
+    def machine(self) -> Machine:
+        return Machine(self.public, self.layout)
+
+    @cached_property
+    def _weights(self) -> tuple[list[list[Any]], list[Any], list[Any]]:
+        """The baby steps of W1, W2, and W2 at the level of the way back."""
+        W1, W2 = load_mlp_model(self.model)
+        shifts = [_baby_shifts(self.machine, item) for item in W1]
+        return shifts, W2, [self.machine.lower(item, 4) for item in W2]
+
+    def add_blocks(self, rows: Floats, targets: Floats, tick: Tick) -> _Sums:
+        """Sum over the blocks of samples."""
+        shifts, W2, lower = self._weights
+        sums = _Sums({}, [None] * self.layout.padded_classes)
+        for start in range(0, len(rows), self.layout.block):
+            stop = start + self.layout.block
+            _add_block(
+                self.machine, shifts, (W2, lower), rows[start:stop], targets[start:stop], sums
+            )
+            tick()
         return sums
 
-    workers = min(processes, len(starts))
-    forked = workers > 1
-    sums = _run_forked(machine, run, starts, workers, tick) if forked else run(starts, tick)
-    return _finish(machine, public, model.packing, sums, len(rows))
+    def add_saved(self, saved: list[bytes], sums: _Sums) -> None:
+        """Add what a worker has summed, as `_Blocks.here` saves it."""
+        split = len(saved) - self.layout.padded_classes
+        for data in saved[:split]:
+            key = (data[0], data[1])
+            sums.inputs[key] = self.machine.add(sums.inputs.get(key), self._load(data[2:]))
+        for place, data in enumerate(saved[split:]):
+            sums.outputs[place] = self.machine.add(sums.outputs[place], self._load(data))
+
+    def _load(self, data: bytes) -> Any:
+        return load(seal.Ciphertext(), self.machine.context, data, "a worker's result")
+
+    @cached_property
+    def plain(self) -> tuple[Any, ...]:
+        """The first arguments of `_add_blocks_there`."""
+        model, public = self.model, self.public
+        keys = public.to_blobs()
+        return model.parameters, model.packing, public.key_id, keys, model.to_blobs()
+
+
+@dataclass(frozen=True, eq=False)
+class _Blocks:
+    """Some blocks of samples, for an executor."""
+
+    network: _Network
+    rows: Floats
+    targets: Floats
+
+    def here(self, tick: Tick) -> list[bytes]:
+        sums = self.network.add_blocks(self.rows, self.targets, tick)
+        inputs = [bytes(key) + save(item) for key, item in sums.inputs.items()]
+        return inputs + [save(item) for item in sums.outputs]
+
+    def call(self) -> Call:
+        return Call(_add_blocks_there, (self.rows, self.targets), self.network.plain)
+
+
+def _add_blocks_there(
+    tick: Tick,
+    parameters: CKKSParameters,
+    packing: MLPPacking,
+    key_id: bytes,
+    keys: dict[str, bytes],
+    weights: list[bytes],
+    rows: Floats,
+    targets: Floats,
+) -> list[bytes]:
+    """Do `_Blocks` where only plain data have come."""
+    public = PublicKeys(parameters, key_id, keys)
+    model = EncryptedModel(packing, parameters, key_id, tuple(weights))
+    return _Blocks(_Network(public, model), rows, targets).here(tick)
 
 
 def _check_batch(X: Any, Y: Any, packing: MLPPacking) -> tuple[Floats, Floats]:
@@ -280,38 +366,6 @@ def _backward_inputs(
             place = (key[2], key[1])
             product = machine.times(turned, diagonals[key])
             sums.inputs[place] = machine.add(sums.inputs.get(place), product)
-
-
-def _run_forked(
-    machine: Machine,
-    run: Callable[[Sequence[int], Callable[[], None]], _Sums],
-    starts: Sequence[int],
-    workers: int,
-    tick: Callable[[], None],
-) -> _Sums:
-    def make(chosen: Sequence[int]) -> Callable[[Callable[[], None]], list[bytes]]:
-        def work(report: Callable[[], None]) -> list[bytes]:
-            sums = run(chosen, report)
-            heads = [bytes(key) for key in sums.inputs]
-            items = [save(item) for item in sums.inputs.values()]
-            return [head + item for head, item in zip(heads, items, strict=True)] + [
-                save(item) for item in sums.outputs
-            ]
-
-        return work
-
-    total = _Sums({}, [None] * machine.layout.padded_classes)
-    works = [make(starts[worker::workers]) for worker in range(workers)]
-    for saved in run_forked(works, tick):
-        split = len(saved) - machine.layout.padded_classes
-        for data in saved[:split]:
-            key = (data[0], data[1])
-            item = load(seal.Ciphertext(), machine.context, data[2:], "a worker's result")
-            total.inputs[key] = machine.add(total.inputs.get(key), item)
-        for place, data in enumerate(saved[split:]):
-            item = load(seal.Ciphertext(), machine.context, data, "a worker's result")
-            total.outputs[place] = machine.add(total.outputs[place], item)
-    return total
 
 
 def _finish(

@@ -23,6 +23,7 @@ transform at the first nonzero frequency), so that slots without weights carry n
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -30,14 +31,15 @@ import numpy as np
 import tenseal.sealapi as seal
 from numpy.typing import NDArray
 
+from openmined.syft._executors import Call
 from openmined.syft._randomness import dither
 from openmined.syft._seal import load, make_context, save
-from openmined.syft._workers import run_forked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from openmined.protocol import CKKSParameters, InterleavedPacking
+    from openmined.syft._executors import Executor, Tick
 
 Floats = NDArray[np.float64]
 
@@ -147,7 +149,7 @@ def multiply_matrix(
     ciphertexts: Sequence[Any],
     galois_keys: Any,
     tick: Callable[[], None],
-    processes: int = 1,
+    executor: Executor | None = None,
 ) -> list[Any]:
     """Multiply a plaintext matrix with encrypted columns; see the module.
 
@@ -156,28 +158,80 @@ def multiply_matrix(
         ciphertexts: the packed columns.
         galois_keys: for `rotation_steps(packing)`; not needed for one row.
         tick: called after each giant step.
-        processes: forked processes that share the giant steps.
+        executor: shares the giant steps among workers; None does all here.
     """
     ring = Ring(matrix.parameters, matrix.packing, galois_keys)
-    shifts = [ring.baby_steps(item) for item in ciphertexts]
-    workers = min(processes, matrix.count)
-    if workers <= 1:
-        return _sum_blocks(ring, matrix, shifts, range(matrix.count), tick)
+    factors = _Factors(ring, matrix, tuple(ciphertexts))
+    if executor is None:
+        return _sum_blocks(ring, matrix, factors.shifts, range(matrix.count), tick)
+    workers = min(executor.workers, matrix.count)
     edges = [worker * matrix.count // workers for worker in range(workers + 1)]
     ranges = [range(first, last) for first, last in pairwise(edges)]
-    works = [_make_work(ring, matrix, shifts, blocks) for blocks in ranges]
+    found = list(executor.run([_Blocks(factors, blocks) for blocks in ranges], tick))
     context = make_context(ring.parameters)
     sums: list[Any] = []
-    for blocks, saved in zip(reversed(ranges), reversed(run_forked(works, tick)), strict=True):
+    for blocks, saved in zip(reversed(ranges), reversed(found), strict=True):
         partial = [load(seal.Ciphertext(), context, item, "result") for item in saved]
         sums = _join(ring, partial, sums, len(blocks))
     return sums
 
 
-def _make_work(
-    ring: Ring, matrix: PlainMatrix, shifts: Sequence[Sequence[Any]], blocks: range
-) -> Callable[[Callable[[], None]], list[bytes]]:
-    return lambda tick: [save(item) for item in _sum_blocks(ring, matrix, shifts, blocks, tick)]
+@dataclass(frozen=True, eq=False)
+class _Factors:
+    """Both factors of a product, as objects of this process and as plain data for another."""
+
+    ring: Ring
+    matrix: PlainMatrix
+    ciphertexts: tuple[Any, ...]
+
+    @cached_property
+    def shifts(self) -> list[list[Any]]:
+        """The ciphertexts rotated by each baby step."""
+        return [self.ring.baby_steps(item) for item in self.ciphertexts]
+
+    @cached_property
+    def plain(self) -> tuple[Any, ...]:
+        """The first arguments of `_sum_blocks_there`."""
+        matrix = self.matrix
+        keys = b"" if self.ring.galois_keys is None else save(self.ring.galois_keys)
+        saved = [save(item) for item in self.ciphertexts]
+        return matrix.parameters, matrix.packing, matrix.scale_bits, matrix.values, keys, saved
+
+
+@dataclass(frozen=True, eq=False)
+class _Blocks:
+    """Some giant steps of a product, for an executor."""
+
+    factors: _Factors
+    blocks: range
+
+    def here(self, tick: Tick) -> list[bytes]:
+        factors = self.factors
+        sums = _sum_blocks(factors.ring, factors.matrix, factors.shifts, self.blocks, tick)
+        return [save(item) for item in sums]
+
+    def call(self) -> Call:
+        return Call(_sum_blocks_there, (self.blocks.start, self.blocks.stop), self.factors.plain)
+
+
+def _sum_blocks_there(
+    tick: Tick,
+    parameters: CKKSParameters,
+    packing: InterleavedPacking,
+    scale_bits: int,
+    values: Floats,
+    keys: bytes,
+    saved: list[bytes],
+    first: int,
+    last: int,
+) -> list[bytes]:
+    """Do `_Blocks` where only plain data have come."""
+    context = make_context(parameters)
+    galois_keys = load(seal.GaloisKeys(), context, keys, "galois keys") if keys else None
+    ciphertexts = [load(seal.Ciphertext(), context, item, "ciphertext") for item in saved]
+    matrix = PlainMatrix(values, scale_bits, parameters, packing)
+    factors = _Factors(Ring(parameters, packing, galois_keys), matrix, tuple(ciphertexts))
+    return _Blocks(factors, range(first, last)).here(tick)
 
 
 def _sum_blocks(

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openmined.syft._errors import DataError
+from openmined.syft._executors import choose_executor
 from openmined.syft._mlp_gradient import compute_mlp_update
 from openmined.syft._specs import MLPClassifier
 from openmined.syft._statistics import accumulate_statistics
@@ -18,6 +19,7 @@ from openmined.syft._updates import compute_update
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from openmined.syft._executors import Executor
     from openmined.syft._keys import PublicKeys
     from openmined.syft._specs import LearningSpec
     from openmined.syft._states import EncryptedGradient, EncryptedModel
@@ -41,6 +43,7 @@ def train_update(
     progress: Callable[[int, int], None] | None = None,
     *,
     processes: int = 1,
+    executor: Executor | None = None,
 ) -> TrainedUpdate:
     """Compute a protected update from batches of rows, as the spec's algorithm wants it.
 
@@ -53,17 +56,19 @@ def train_update(
         batches: pairs (Z, Y), from `encode_batches` for instance; read once, a batch at a time.
         progress: called with (done, all).
         processes: forked processes to share the work.
+        executor: shares the work in another way, on a Ray cluster for instance.
 
     Raises:
         SyftError: as `compute_update` and `compute_mlp_update` do.
     """
+    executor = choose_executor(executor, processes)
     if isinstance(spec, MLPClassifier):
         X, Y = draw_rows(batches, spec.batch)
-        gradient = compute_mlp_update(model, public, X, Y, progress, processes=processes)
+        gradient = compute_mlp_update(model, public, X, Y, progress, executor=executor)
         return TrainedUpdate(gradient, len(X))
-    statistics = accumulate_statistics(batches)
+    statistics = accumulate_statistics(batches, executor)
     gradient = compute_update(
-        model, public, statistics, spec.update, spec.l2, progress, processes=processes
+        model, public, statistics, spec.update, spec.l2, progress, executor=executor
     )
     return TrainedUpdate(gradient, statistics.n)
 

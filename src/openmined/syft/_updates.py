@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from openmined.protocol import InterleavedPacking, LocalSteps, PlainGradient, UpdateKind
 from openmined.syft._errors import CiphertextError, DataError, KeyMismatch, RangeError
+from openmined.syft._executors import choose_executor, count_ticks
 from openmined.syft._keys import PublicKeys, SecretKeys, galois_element, rotation_steps
 from openmined.syft._low_rank import (
     LowRankMatrix,
@@ -46,6 +47,7 @@ from openmined.syft._states import EncryptedGradient, EncryptedModel
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from openmined.syft._executors import Executor
     from openmined.syft._statistics import Statistics
 
 Floats = NDArray[np.float64]
@@ -120,6 +122,7 @@ def compute_update(
     progress: Callable[[int, int], None] | None = None,
     *,
     processes: int = 1,
+    executor: Executor | None = None,
     cache: UpdateCache | None = None,
 ) -> EncryptedGradient:
     """Compute a protected update on encrypted weights.
@@ -135,13 +138,14 @@ def compute_update(
         l2: the campaign's regularisation.
         progress: called with (done, all).
         processes: forked processes to share the work.
+        executor: shares the work in another way, on a Ray cluster for instance.
         cache: keeps what does not change from round to round.
 
     Raises:
         KeyMismatch: if model and keys do not belong together.
         DataError: if the statistics do not fit the model.
         RangeError: if the data are larger than the parameters have room for.
-        LimitError: if a worker process died.
+        LimitError: if a worker died.
     """
     packing = _linear_packing(model)
     _check_keys(model, public, packing)
@@ -158,13 +162,14 @@ def compute_update(
         prepared = cache.find(
             key, lambda: _encode(_prepare(statistics, update, l2, public, packing))
         )
+    executor = choose_executor(executor, processes)
     galois = public.galois_keys if rotation_steps(packing) else None
-    tick = _count_ticks(progress, prepared.matrix.count)
+    tick = count_ticks(progress, prepared.matrix.count)
     ciphertexts = model.ciphertexts
     if isinstance(prepared.matrix, LowRankMatrix):
-        products = multiply_low_rank(prepared.matrix, ciphertexts, galois, tick, processes)
+        products = multiply_low_rank(prepared.matrix, ciphertexts, galois, tick, executor)
     else:
-        products = multiply_matrix(prepared.matrix, ciphertexts, galois, tick, processes)
+        products = multiply_matrix(prepared.matrix, ciphertexts, galois, tick, executor)
     return _finish(products, prepared.constant, public, packing)
 
 
@@ -201,18 +206,6 @@ def _fingerprint(
     digest.update(statistics.gram.tobytes())
     digest.update(statistics.cross.tobytes())
     return digest.digest()
-
-
-def _count_ticks(progress: Callable[[int, int], None] | None, total: int) -> Callable[[], None]:
-    done = 0
-
-    def tick() -> None:
-        nonlocal done
-        done += 1
-        if progress is not None:
-            progress(done, total)
-
-    return tick
 
 
 def _finish(

@@ -1,8 +1,5 @@
 """Updates on encrypted weights equal updates in the clear, to a stated precision."""
 
-import os
-import signal
-
 import numpy as np
 import pytest
 
@@ -12,7 +9,6 @@ from openmined.syft import (
     EncryptedGradient,
     EncryptedModel,
     KeyMismatch,
-    LimitError,
     LinearRegression,
     PublicKeys,
     RangeError,
@@ -31,7 +27,6 @@ from openmined.syft import (
 from openmined.syft._estimators import solve_clear
 from openmined.syft._low_rank import factor_update, low_rank_pays
 from openmined.syft._updates import affine_map
-from openmined.syft._workers import run_forked
 
 MINIMUM_BITS = 12.0
 
@@ -272,13 +267,3 @@ def test_cache_serves_rounds_and_notices_new_data(keys, statistics, classifier, 
         assert bits(decrypt_update(gradient, keys), wanted) >= MINIMUM_BITS
         assert (cache._entry is before) == (W is not weights)
     assert doubled.n == 2 * statistics.n
-
-
-def test_dead_workers_are_an_error():
-    def die(_tick):
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    with pytest.raises(LimitError, match="worker"):
-        run_forked([die, lambda _tick: [b"fine"]], lambda: None)
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
