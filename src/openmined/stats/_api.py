@@ -17,9 +17,10 @@ from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Match, Mount
 from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
+from starlette.types import ASGIApp, Scope
 
 from openmined import __version__
 from openmined.stats._database import Database
@@ -70,7 +71,9 @@ def create_app(service: Service, *, static: Path = STATIC) -> FastAPI:
     _add_problems(app)
     _describe_problems(app)
     if static.is_dir():
-        app.router.routes.append(_PagesMount(_Pages(directory=static, html=True)))
+        app.router.routes.append(
+            _PagesMount(GZipMiddleware(_Pages(directory=static, html=True), minimum_size=1024))
+        )
     return app
 
 
@@ -118,7 +121,7 @@ def _origin(url: str) -> str:
 class _PagesMount(Mount):
     """Everything but the API: there an unknown path or method stays an error."""
 
-    def __init__(self, pages: StaticFiles) -> None:
+    def __init__(self, pages: ASGIApp) -> None:
         super().__init__("/", pages, name="pages")
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:

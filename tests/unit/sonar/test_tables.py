@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -15,25 +16,6 @@ from hypothesis import strategies as st
 from openmined.protocol import FieldConstraints, SchemaField, TableSchema
 from openmined.sonar import LaunchRefused
 from openmined.sonar._tables import ValidationTable, clean_name, read_table
-
-
-class Frame:
-    """As much of a pandas data frame as is looked at."""
-
-    def __init__(self, **columns: Any) -> None:
-        self._columns = {name: np.asarray(column) for name, column in columns.items()}
-        self.columns = list(self._columns)
-        self.iloc = None
-
-    def __getitem__(self, name: str) -> Any:
-        class Series:
-            def __init__(self, values: Any) -> None:
-                self.values = values
-
-            def to_numpy(self) -> Any:
-                return self.values
-
-        return Series(self._columns[name])
 
 
 def rows_of(table: ValidationTable) -> list[dict[str, str]]:
@@ -54,7 +36,7 @@ def test_an_array_and_labels() -> None:
     "make",
     [
         lambda c: dict(c),
-        lambda c: Frame(**c),
+        lambda c: pd.DataFrame(c),
         lambda c: pa.table(c),
     ],
     ids=["mapping", "frame", "arrow"],

@@ -315,7 +315,7 @@ def site(tmp_path: Path) -> Iterator[httpx.Client]:
     pages = tmp_path / "pages"
     (pages / "assets").mkdir(parents=True)
     (pages / "index.html").write_text("<!doctype html>")
-    (pages / "assets" / "app-1234.js").write_text("1")
+    (pages / "assets" / "app-1234.js").write_text("1;" * 1024)
     database = open_database(f"sqlite:///{tmp_path / 'site.sqlite3'}", migrate=True)
     network = Network(
         name="test",
@@ -343,7 +343,9 @@ def test_the_web_interface_may_speak_to_known_hosts_only(site: httpx.Client) -> 
     assert policy["connect-src"] == "'self' https://capsule.example https://gateway.example"
     assert "secret" not in str(page.headers)
     assert page.headers["cache-control"] == "no-cache"
-    assert "immutable" in site.get("/assets/app-1234.js").headers["cache-control"]
+    script = site.get("/assets/app-1234.js")
+    assert "immutable" in script.headers["cache-control"]
+    assert script.headers["content-encoding"] == "gzip"
 
 
 def test_paths_of_the_web_interface_are_its_own_affair(site: httpx.Client) -> None:

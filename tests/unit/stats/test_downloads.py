@@ -6,7 +6,9 @@ import csv
 import hashlib
 import io
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,7 @@ from openmined.stats import (
 from openmined.stats._frames import AMOUNTS
 from openmined.stats._tables import DATASETS, csv_stream, parquet_stream, read_batches, read_table
 
+REPOSITORY = Path(__file__).parents[3]
 FORMULA = '=HYPERLINK("http://x"),\'\n"\r\0'
 
 
@@ -160,7 +163,38 @@ def test_frames_for_analysts(database: Database) -> None:
     assert {"bounty", "payout", "credit"} <= AMOUNTS
 
 
-def test_pandas_where_it_is_installed(database: Database) -> None:
-    pandas: Any = pytest.importorskip("pandas", reason="pandas is optional and not installed")
+def test_pandas_for_those_who_have_it(database: Database) -> None:
+    import pandas as pd
+
     with Frames(database.engine.url.render_as_string()) as frames:
-        assert isinstance(frames.frame("campaigns"), pandas.DataFrame)
+        campaigns = frames.frame("campaigns")
+        assert isinstance(campaigns, pd.DataFrame)
+        assert list(campaigns["bounty"]) == frames.campaigns()["bounty"].to_pylist()
+
+
+def test_the_notebook_draws_this_network(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    index = tmp_path / "stats/devnet.sqlite3"
+    index.parent.mkdir()
+    with closing(sqlite3.connect(str(database.engine.url.database))) as source:
+        source.execute("VACUUM INTO ?", (str(index),))
+    monkeypatch.setenv("OPENMINED_HOME", str(tmp_path))
+    cells = json.loads((REPOSITORY / "examples/04_network.ipynb").read_text())["cells"]
+    code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    known: dict[str, Any] = {}
+    exec(compile(code, "04_network.ipynb", "exec"), known)
+    figure = known["figure"]
+    assert [axes.get_title() for axes in figure.axes] == [
+        "Accuracy reached, of the target",
+        "ETH paid by day",
+        "Gradients by day",
+        "ETH earned by mine",
+    ]
+    with Frames(database.engine.url.render_as_string()) as frames:
+        opened = sum(at is not None for at in frames.campaigns()["opened_at"].to_pylist())
+    assert len(figure.axes[0].collections[0].get_offsets()) == opened > 0
+    assert known["totals"]["events"] == sum(known["days"]["events"].to_pylist()) > 0
