@@ -41,6 +41,8 @@ class Demo:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=os.environ | {"OPENMINED_HOME": str(folder / "home"), "COLUMNS": "200"},
+                # A shell that runs the tests in the background has told them to ignore it.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
             )
 
     def text(self) -> str:
