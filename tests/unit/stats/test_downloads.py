@@ -190,11 +190,11 @@ def test_the_notebook_draws_this_network(
     figure = known["figure"]
     assert [axes.get_title() for axes in figure.axes] == [
         "Accuracy reached, of the target",
-        "ETH paid by day",
-        "Gradients by day",
+        f"ETH paid by {known['interval']}",
+        f"Gradients by {known['interval']}",
         "ETH earned by mine",
     ]
     with Frames(database.engine.url.render_as_string()) as frames:
         opened = sum(at is not None for at in frames.campaigns()["opened_at"].to_pylist())
     assert len(figure.axes[0].collections[0].get_offsets()) == opened > 0
-    assert known["totals"]["events"] == sum(known["days"]["events"].to_pylist()) > 0
+    assert known["totals"]["events"] == sum(known["times"]["events"].to_pylist()) > 0
