@@ -1,0 +1,104 @@
+import { Anchor, Stack, Title } from "@mantine/core";
+import { Empty, Failure, Frame } from "@openmined/shared/ui";
+import { Component, lazy, type ReactNode, Suspense } from "react";
+import { Link, Route, Switch } from "wouter";
+import { OverviewPage } from "../features/overview/OverviewPage";
+import { useFollow } from "../shared/live";
+import { Away } from "./Away";
+import { Gate } from "./Gate";
+import { LogOut } from "./LogOut";
+
+const DataPage = lazy(() => import("../features/data/DataPage"));
+const DatasetPage = lazy(() => import("../features/data/DatasetPage"));
+const ImportPage = lazy(() => import("../features/import/ImportPage"));
+const PermissionsPage = lazy(() => import("../features/permissions/PermissionsPage"));
+const PermissionPage = lazy(() => import("../features/permissions/PermissionPage"));
+const CampaignsPage = lazy(() => import("../features/campaigns/CampaignsPage"));
+const CampaignPage = lazy(() => import("../features/campaigns/CampaignPage"));
+const EarningsPage = lazy(() => import("../features/earnings/EarningsPage"));
+const SettingsPage = lazy(() => import("../features/settings/SettingsPage"));
+
+const PLACES = [
+  { to: "/data", label: "Data" },
+  { to: "/permissions", label: "Permissions" },
+  { to: "/campaigns", label: "Campaigns" },
+  { to: "/earnings", label: "Earnings" },
+  { to: "/settings", label: "Settings" },
+];
+
+export function App() {
+  return (
+    <Gate>
+      {(open) => (
+        <>
+          <Follow wanted={open} />
+          <Frame
+            name="Mine"
+            places={PLACES}
+            aside={<LogOut />}
+            foot="Your rows, your permissions and your keys stay on this machine. Only encrypted gradients leave it."
+          >
+            <Stack gap="lg">
+              <Away />
+              <Boundary>
+                <Pages />
+              </Boundary>
+            </Stack>
+          </Frame>
+        </>
+      )}
+    </Gate>
+  );
+}
+
+function Follow({ wanted }: { wanted: boolean }) {
+  useFollow(wanted);
+  return null;
+}
+
+function Pages() {
+  return (
+    <Suspense fallback={null}>
+      <Switch>
+        <Route path="/" component={OverviewPage} />
+        <Route path="/data" component={DataPage} />
+        <Route path="/data/import" component={ImportPage} />
+        <Route path="/data/:name">{({ name }) => <DatasetPage key={name} name={name} />}</Route>
+        <Route path="/permissions" component={PermissionsPage} />
+        <Route path="/permissions/:name">{({ name }) => <PermissionPage key={name} name={name} />}</Route>
+        <Route path="/campaigns" component={CampaignsPage} />
+        <Route path="/campaigns/:number">{({ number }) => <CampaignPage key={number} number={Number(number)} />}</Route>
+        <Route path="/earnings" component={EarningsPage} />
+        <Route path="/settings" component={SettingsPage} />
+        <Route component={NotHere} />
+      </Switch>
+    </Suspense>
+  );
+}
+
+function NotHere() {
+  return (
+    <Stack>
+      <Title order={1}>There is no such page</Title>
+      <Empty title="Nothing is here">
+        <Anchor component={Link} href="/">
+          Overview
+        </Anchor>
+      </Empty>
+    </Stack>
+  );
+}
+
+/** A page that fails says so, and leaves the rest of the application working. */
+class Boundary extends Component<{ children: ReactNode }, { error: unknown }> {
+  override state: { error: unknown } = { error: undefined };
+
+  static getDerivedStateFromError(error: unknown) {
+    return { error };
+  }
+
+  override render() {
+    if (this.state.error === undefined) return this.props.children;
+    return <Failure error={this.state.error} title="This page failed" retry={() => this.setState({ error: undefined })} />;
+  }
+}
