@@ -2,6 +2,13 @@
 
 from openmined.capsule._cli import app
 from openmined.capsule._context import Context
+from openmined.capsule._envelopes import (
+    Expected,
+    OpenedGradient,
+    Opener,
+    RefusedGradient,
+    open_envelopes,
+)
 from openmined.capsule._errors import (
     BackupError,
     CampaignRefused,
@@ -20,6 +27,7 @@ from openmined.capsule._log import Log, json_lines
 from openmined.capsule._loop import Capsule
 from openmined.capsule._pgp import Identity, open_and_verify, parse_certificate
 from openmined.capsule._settings import CapsuleSettings, load_settings
+from openmined.capsule._state import Pending
 from openmined.capsule._steps import STEPS, Step
 
 __all__ = [
@@ -30,11 +38,16 @@ __all__ = [
     "CapsuleError",
     "CapsuleSettings",
     "Context",
+    "Expected",
     "FolderBusy",
     "GradientRefused",
     "Identity",
     "Log",
+    "OpenedGradient",
+    "Opener",
+    "Pending",
     "PgpError",
+    "RefusedGradient",
     "SealError",
     "SettingsError",
     "StateError",
@@ -47,6 +60,7 @@ __all__ = [
     "json_lines",
     "load_settings",
     "open_and_verify",
+    "open_envelopes",
     "parse_certificate",
     "unsealed",
 ]

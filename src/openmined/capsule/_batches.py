@@ -170,7 +170,8 @@ def _open(
     )
     processes = ctx.settings.limits.processes or os.cpu_count() or 1
     keys = campaign_keys(ctx, bench, facts["epoch"])
-    results = open_envelopes(gathered.sealed, ctx.identity, keys, expected, ctx.settings, processes)
+    opener = ctx.opener or open_envelopes
+    results = opener(gathered.sealed, ctx.identity, keys, expected, ctx.settings, processes)
     opened = [one for one in results if isinstance(one, OpenedGradient)]
     refused = [one for one in results if isinstance(one, RefusedGradient)]
     return opened, [*gathered.refused, *refused]

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,9 @@ from openmined.capsule._steps import Step
 from openmined.protocol import SonarRef
 from openmined.sonar import SonarContract
 from openmined.storage import Store
+
+if TYPE_CHECKING:
+    from openmined.capsule._envelopes import Opener
 
 Array = NDArray[np.float64]
 Arrays = Mapping[str, Array]
@@ -44,6 +47,8 @@ class Context:
     contract: SonarContract
     log: Log
     on_step: Callable[[Step], None] = field(default=_nothing)
+    opener: Opener | None = None
+    """Opens envelopes in place of `open_envelopes`; for simulations that count what they cost."""
 
     @property
     def address(self) -> str:

@@ -77,6 +77,13 @@ class RefusedGradient:
     note: str
 
 
+Opener = Callable[
+    [Sequence[tuple[Pending, bytes]], Identity, SecretKeys, Expected, CapsuleSettings, int],
+    list[OpenedGradient | RefusedGradient],
+]
+"""What opens the sealed envelopes of a batch: `open_envelopes`, or what counts around it."""
+
+
 class EnvelopeMissing(CapsuleError):
     """The store does not give the envelope's bytes (now)."""
 

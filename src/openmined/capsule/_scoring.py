@@ -42,6 +42,15 @@ ABSURD_OUTPUT = 1e6
 
 STATING_HARM = "every step along it lowers the metric by more than chance explains"
 _LOSS_GAIN = 1e-3
+STATING_CHANCE = "points no nearer to what is left to learn than chance does"
+CHANCE = 0.1
+"""Cosine to the direction of steepest descent that an update must reach to be used.
+
+Without this, Capsule learns its own validation set from random directions: a mine without data
+earned 36 % of a bounty by 1,000 of them. In 512 x 10 dimensions random directions stay below 0.05,
+those learned from random rows below 0.06; honest ones have 0.15 to 0.8, near the optimum too. In a
+few dozen dimensions chance reaches 0.1 easily, and no threshold tells it from honest updates.
+"""
 CUTOFF = 5e-3
 """Of the whole gain: less than this left is not split further."""
 
@@ -133,6 +142,9 @@ def score_local_steps(
         spoilers = {usable[i].gradient for i in harmful}
         verdicts |= {one: Verdict(0, Reason.HARMFUL, STATING_HARM) for one in sorted(spoilers)}
         usable = [update for update in usable if update.gradient not in spoilers]
+    lucky = find_chance(validation, standing, usable)
+    verdicts |= {usable[i].gradient: Verdict(note=STATING_CHANCE) for i in sorted(lucky)}
+    usable = [update for i, update in enumerate(usable) if i not in lucky]
     if not usable:
         return nothing_gained(validation, standing, rules, verdicts, prints)
     game = _game(validation, standing, usable)
@@ -192,6 +204,26 @@ def screen_updates(
     usable = [update for update in sane if update.gradient not in copies]
     verdicts |= {update.gradient: Verdict() for update in usable}
     return usable, verdicts, tuple(f for f in prints if f.gradient not in copies)
+
+
+def find_chance(
+    validation: ValidationSet, standing: Standing, updates: Sequence[Update]
+) -> set[int]:
+    """Return the indices of updates that point nowhere near X'R, R being what is left to explain.
+
+    R is taken about its mean, which explains nothing of a class. Networks are not looked at.
+    """
+    if not validation.linear:
+        return set()
+    left = validation.targets - validation.outputs(standing.weights)
+    descent = validation.features.T @ validation.about_mean(left)
+    length = float(np.linalg.norm(descent))
+
+    def nearness(move: Array) -> float:
+        size = float(np.linalg.norm(move)) * length
+        return float((move * descent).sum()) / size if size > 0.0 else 0.0
+
+    return {i for i, update in enumerate(updates) if nearness(update.direction) < CHANCE}
 
 
 def _absurdity(validation: ValidationSet, update: Update) -> str:
