@@ -18,6 +18,7 @@ from openmined.syft._errors import (
     DataError,
     KeyMismatch,
     LimitError,
+    MissingExtra,
     ModelFileError,
     OutOfMemory,
     OutOfTime,
@@ -34,7 +35,7 @@ from openmined.syft._estimators import (
 )
 from openmined.syft._executors import Call, Executor, ForkExecutor, Work, map_arrays, open_executor
 from openmined.syft._features import FeatureMap, array_features, build_features
-from openmined.syft._interop import from_sklearn, to_sklearn
+from openmined.syft._interop import from_sklearn, from_torch, to_sklearn, to_torch
 from openmined.syft._keys import PublicKeys, SecretKeys, generate_keys
 from openmined.syft._limits import run_limited
 from openmined.syft._mlp import MLPEstimator, mlp_gradient
@@ -84,6 +85,7 @@ __all__ = [
     "LinearRegression",
     "MLPClassifier",
     "MLPEstimator",
+    "MissingExtra",
     "ModelFileError",
     "OutOfMemory",
     "OutOfTime",
@@ -121,6 +123,7 @@ __all__ = [
     "estimator_from_weights",
     "evaluate",
     "from_sklearn",
+    "from_torch",
     "generate_keys",
     "initial_weights",
     "load_model",
@@ -134,6 +137,7 @@ __all__ = [
     "spec_from_manifest",
     "stream_statistics",
     "to_sklearn",
+    "to_torch",
     "train_update",
 ]
 

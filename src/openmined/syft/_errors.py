@@ -9,6 +9,7 @@ OpenMinedError
 ├── CiphertextError      bytes that are no key or ciphertext of these parameters
 ├── KeyMismatch          a key or ciphertext made under other keys
 ├── ModelFileError       bytes that are no model file of ours
+├── MissingExtra         an optional package that is not installed
 ├── ReleaseRefused       a release beyond its budget
 └── LimitError           a limited child process that failed
 ├── OutOfTime
@@ -50,6 +51,10 @@ class KeyMismatch(SyftError):
 
 class ModelFileError(SyftError):
     """Bytes are no model file of ours."""
+
+
+class MissingExtra(SyftError):
+    """An optional package is needed that is not installed."""
 
 
 class ReleaseRefused(SyftError):

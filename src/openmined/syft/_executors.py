@@ -268,7 +268,8 @@ def open_executor(name: str) -> Executor | None:
 
     Raises:
         SpecError: if it is none of these.
-        LimitError: if Ray is not installed or the cluster does not answer.
+        MissingExtra: if Ray is not installed.
+        LimitError: if the cluster does not answer.
     """
     kind, _, rest = name.partition(":")
     if name == "here":

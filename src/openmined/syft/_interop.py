@@ -1,16 +1,21 @@
-"""To and from scikit-learn's linear models."""
+"""To and from scikit-learn's linear models and PyTorch's `Sequential`."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from openmined.syft._columns import require_finite
-from openmined.syft._errors import DataError
+from openmined.syft._errors import DataError, MissingExtra
 from openmined.syft._estimators import LinearEstimator
 from openmined.syft._specs import LinearClassifier, LinearRegression
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from openmined.syft._mlp import MLPEstimator
 
 Floats = NDArray[np.float64]
 
@@ -57,3 +62,44 @@ def to_sklearn(estimator: LinearEstimator) -> Any:
         model.classes_ = estimator.classes_
     model.n_features_in_ = estimator.n_features_in_
     return model
+
+
+def from_torch(
+    model: Any, classes: Sequence[str] | None = None, *, relu_range: float = 4.0
+) -> LinearEstimator | MLPEstimator:
+    """Take over a `torch.nn.Sequential` of Linear layers, as a start for encrypted training.
+
+    Linear layers alone become a linear model that predicts the same. With one activation between
+    them they become the two-layer network: the same one where the activation is `Square` (as
+    `to_torch` makes it); where it is ReLU, each unit is replaced by its best quadratic.
+
+    Args:
+        model: Linear layers and at most one ReLU or Square; Identity, Dropout and Flatten pass.
+        classes: labels in the order of the outputs; None for a regression.
+        relu_range: r, such that the hidden layer's values lie in [-r, r]; ReLU only.
+
+    Raises:
+        DataError: if a layer is of another kind, or a weight is not finite.
+        MissingExtra: if PyTorch is not installed.
+    """
+    taken: LinearEstimator | MLPEstimator = _torch().take_sequential(model, classes, relu_range)
+    return taken
+
+
+def to_torch(estimator: LinearEstimator | MLPEstimator) -> Any:
+    """Make a `torch.nn.Sequential` in double precision, with the estimator's scores as outputs.
+
+    Its input are the columns of Z without the bias. A network becomes Linear, Square, Linear.
+
+    Raises:
+        MissingExtra: if PyTorch is not installed.
+    """
+    return _torch().make_sequential(estimator)
+
+
+def _torch() -> Any:
+    try:
+        from openmined.syft import _torch as module
+    except ImportError:
+        raise MissingExtra("PyTorch is not installed: pip install 'openmined[torch]'") from None
+    return module

@@ -13,7 +13,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from openmined.protocol import OpenMinedError
-from openmined.syft._errors import LimitError
+from openmined.syft._errors import LimitError, MissingExtra
 from openmined.syft._executors import describe_error, rebuild_error, silent
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ class RayExecutor:
         workers: pieces of work at a time; as many as the cluster has processors when not given.
 
     Raises:
-        LimitError: if Ray is not installed, the cluster does not answer, or it has no processors.
+        MissingExtra: if Ray is not installed.
+        LimitError: if the cluster does not answer, or it has no processors.
     """
 
     def __init__(self, address: str | None = None, workers: int | None = None) -> None:
@@ -111,7 +112,7 @@ def _import_ray() -> Any:
     try:
         import ray
     except ImportError:
-        raise LimitError("Ray is not installed: pip install 'openmined[ray]'") from None
+        raise MissingExtra("Ray is not installed: pip install 'openmined[ray]'") from None
     return ray
 
 
