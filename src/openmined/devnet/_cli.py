@@ -21,6 +21,7 @@ from rich.live import Live
 from openmined.devnet._demo import Outcome, run_demo
 from openmined.devnet._errors import DevnetError, ScenarioError
 from openmined.devnet._network import Devnet, Settings
+from openmined.devnet._programs import find_mine_js
 from openmined.devnet._report import draw_payouts, verdict
 from openmined.devnet._scenarios import SCENARIOS, load_scenario
 from openmined.devnet._view import Moment, describe_moment, draw_moment
@@ -34,6 +35,9 @@ _MAX_MINES = 200
 def demo(
     scenario: Annotated[str, typer.Option(help=f"One of: {', '.join(SCENARIOS)}.")] = "digits",
     mines: Annotated[int, typer.Option(help="How many data owners take part.")] = 10,
+    mine_js: Annotated[
+        int, typer.Option(help="How many of them run Mine.js, the others Mine.py.")
+    ] = 0,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Also write the result to this file.")
     ] = None,
@@ -46,6 +50,12 @@ def demo(
         raise ScenarioError(f"there is no scenario {scenario!r}; choose: {', '.join(SCENARIOS)}")
     if not 1 <= mines <= _MAX_MINES:
         raise ScenarioError(f"--mines {mines} is not between 1 and {_MAX_MINES}")
+    if not 0 <= mine_js <= mines:
+        raise ScenarioError(
+            f"--mine-js {mine_js} is not between 0 and the number of mines, {mines}"
+        )
+    if mine_js:
+        find_mine_js()  # said before anything is started
     console = Console()
     with _workplace(folder) as place, _ended_by_signals(), _Screen(console) as screen:
         devnet = Devnet(Settings(place), say=screen.stage)
@@ -53,6 +63,7 @@ def demo(
             outcome = run_demo(
                 devnet,
                 lambda: load_scenario(scenario, mines),
+                mine_js=mine_js,
                 stage=screen.stage,
                 show=screen.show,
             )

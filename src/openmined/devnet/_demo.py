@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from openmined.devnet._anvil import fund
 from openmined.devnet._errors import CampaignStalled
-from openmined.devnet._network import Devnet, Owner
+from openmined.devnet._network import Devnet, MineKind, Owner
 from openmined.devnet._report import Report, Seconds, find_discrepancies, make_report
 from openmined.devnet._scenarios import Scenario
 from openmined.devnet._view import Moment, count_mines, waited_for
@@ -34,6 +35,7 @@ def run_demo(
     devnet: Devnet,
     load: Callable[[], Scenario],
     *,
+    mine_js: int = 0,
     stage: Callable[[str], None],
     show: Callable[[Moment], None],
 ) -> Outcome:
@@ -42,6 +44,7 @@ def run_demo(
     Args:
         devnet: entered already; ended by the caller.
         load: reads the scenario's data; called while the first processes start.
+        mine_js: how many of the mines are Mine.js, spread over the owners.
         stage: told what is being set up.
         show: told where the campaign stands, several times a second.
 
@@ -58,9 +61,10 @@ def run_demo(
     stage("starting Capsule")
     devnet.start_capsule()
     stage(f"starting {len(scenario.shares)} {scenario.owners}s, each with its own keys and data")
-    for number, rows in enumerate(scenario.shares, start=1):
+    kinds = spread_kinds(len(scenario.shares), mine_js)
+    for number, (rows, kind) in enumerate(zip(scenario.shares, kinds, strict=True), start=1):
         schema = TableSchema(fields=scenario.input.fields + scenario.output.fields)
-        devnet.start_mine(Owner(f"{scenario.owners} {number}", rows, schema))
+        devnet.start_mine(Owner(f"{scenario.owners} {number}", rows, schema, kind))
     devnet.wait_for_capsule()
     stage("launching the campaign")
     sonar = _connect_data_scientist(devnet)
@@ -79,9 +83,17 @@ def run_demo(
         training=round(delivered - launched, 2),
         total=round(now - begun, 2),
     )
-    report = make_report(scenario, history, spend, devnet.mines, accuracy, seconds, audit.ok)
+    report = make_report(
+        scenario, history, spend, devnet.mines, devnet.kinds, accuracy, seconds, audit.ok
+    )
     findings = (*map(str, audit.findings), *find_discrepancies(history, spend))
     return Outcome(report, findings)
+
+
+def spread_kinds(mines: int, mine_js: int) -> list[MineKind]:
+    """Return which mine each owner runs: `mine_js` of them Mine.js, as evenly as can be."""
+    share = [mine_js * number // mines for number in range(mines + 1)]
+    return ["Mine.js" if after > before else "Mine.py" for before, after in pairwise(share)]
 
 
 def launch(sonar: Sonar, scenario: Scenario) -> Campaign:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import httpx
 
@@ -28,7 +29,7 @@ from openmined.devnet._anvil import (
     local_client,
 )
 from openmined.devnet._errors import DevnetError
-from openmined.devnet._programs import find_anvil
+from openmined.devnet._programs import find_anvil, find_mine_js
 from openmined.devnet._supervisor import Command, Supervisor, openmined_command
 from openmined.protocol import TableSchema
 from openmined.sonar import (
@@ -47,13 +48,17 @@ _START_S = 60.0
 _POLL_INTERVAL_S = 0.2
 
 
+MineKind = Literal["Mine.py", "Mine.js"]
+
+
 @dataclass(frozen=True)
 class Owner:
-    """One data owner of a devnet: what she is called, what she has, what she permits."""
+    """One data owner of a devnet: what she is called, what she has, which mine she runs."""
 
     name: str
     rows: pa.Table
     schema: TableSchema
+    kind: MineKind = "Mine.py"
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,8 @@ class Devnet:
     say: Callable[[str], None] = lambda _: None
     mines: dict[str, str] = field(default_factory=dict)
     """Names of the mines by their address."""
+    kinds: dict[str, MineKind] = field(default_factory=dict)
+    """Which mine each address runs."""
     places: dict[str, str] = field(default_factory=dict)
     """Where things are, for people: a name and a URL each."""
     _network: Network | None = None
@@ -185,6 +192,9 @@ class Devnet:
 
         Returns:
             The mine's address.
+
+        Raises:
+            MissingProgram: if it is to be Mine.js, and that is not here.
         """
         from openmined.mine import MineFolder
 
@@ -192,11 +202,12 @@ class Devnet:
         if not folder.exists():
             self._make_mine(folder, owner)
         mine = MineFolder(folder)
-        start = openmined_command(
-            "mine", "start", str(folder), "--passphrase-file", str(self.passphrase_file)
-        )
-        self.supervisor.start(Command(owner.name, start, self.settings.restarts))
+        start = _mine_command(owner.kind, folder, self.passphrase_file)
+        # Mine.js trains by the openmined of this Python.
+        environment = {"OPENMINED_PYTHON": sys.executable} if owner.kind == "Mine.js" else {}
+        self.supervisor.start(Command(owner.name, start, self.settings.restarts, environment))
         self.mines[mine.address] = owner.name
+        self.kinds[mine.address] = owner.kind
         if self.settings.interfaces:
             self.places[owner.name] = f"http://127.0.0.1:{mine.settings().api.port}"
         return mine.address
@@ -296,6 +307,14 @@ class Devnet:
                 )
             return before
         return free_port(preferred if self.settings.fixed_ports else 0)
+
+
+def _mine_command(kind: MineKind, folder: Path, passphrase_file: Path) -> list[str]:
+    words = ("start", str(folder), "--passphrase-file", str(passphrase_file))
+    if kind == "Mine.py":
+        return openmined_command("mine", *words)
+    node, program = find_mine_js()
+    return [str(node), str(program), *words]
 
 
 def _answers(url: str) -> bool:

@@ -21,6 +21,8 @@ class Payout:
     """What one mine did and got."""
 
     mine: str
+    kind: str
+    """The program it runs: `Mine.py` or `Mine.js`."""
     gradients: int
     accepted: int
     paid_wei: int
@@ -63,11 +65,15 @@ def make_report(
     history: History,
     spend: Spend,
     names: Mapping[str, str],
+    kinds: Mapping[str, str],
     delivered_accuracy: float,
     seconds: Seconds,
     audited: bool,
 ) -> Report:
-    """Sum up a delivered campaign; `audited` says whether chain and receipts agree."""
+    """Sum up a delivered campaign; `audited` says whether chain and receipts agree.
+
+    `names` and `kinds` are by the mines' addresses.
+    """
     rows = count_mines(history, names)
     final = history.accuracy_ppm / PPM
     verified = (
@@ -88,7 +94,9 @@ def make_report(
         paid_wei=spend.paid,
         fee_wei=spend.fee,
         refunded_wei=spend.refund,
-        payouts=tuple(Payout(r.name, r.gradients, r.accepted, r.earned_wei) for r in rows),
+        payouts=tuple(
+            Payout(r.name, kinds[r.address], r.gradients, r.accepted, r.earned_wei) for r in rows
+        ),
         seconds=seconds,
         verified=verified,
     )
@@ -126,12 +134,16 @@ def draw_payouts(report: Report, owners: str) -> Table:
     """The closing table: each mine, its gradients, its share, its payout."""
     table = Table(title="Payouts", title_justify="left", header_style="bold")
     table.add_column(owners)
+    mixed = len({payout.kind for payout in report.payouts}) > 1
+    if mixed:
+        table.add_column("runs")
     for heading in ("gradients", "accepted", "share", "payout"):
         table.add_column(heading, justify="right")
     for payout in report.payouts:
         share = payout.paid_wei / report.paid_wei if report.paid_wei else 0.0
         table.add_row(
             payout.mine,
+            *((payout.kind,) if mixed else ()),
             str(payout.gradients),
             str(payout.accepted),
             f"{share:.1%}",
@@ -144,7 +156,8 @@ def draw_payouts(report: Report, owners: str) -> Table:
         ("refunded", report.refunded_wei),
         ("bounty", report.bounty_wei),
     ):
-        table.add_row(name, "", "", f"{amount / report.bounty_wei:.1%}", format_wei(amount))
+        blank = ("",) * (3 if mixed else 2)
+        table.add_row(name, *blank, f"{amount / report.bounty_wei:.1%}", format_wei(amount))
     return table
 
 

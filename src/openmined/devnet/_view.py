@@ -26,6 +26,7 @@ class MineRow:
     """One mine so far."""
 
     name: str
+    address: str
     gradients: int
     accepted: int
     pending: int
@@ -53,6 +54,7 @@ def count_mines(history: History, names: Mapping[str, str]) -> tuple[MineRow, ..
         rows.append(
             MineRow(
                 name=name,
+                address=address,
                 gradients=len(own),
                 accepted=sum(score.reason == 0 for score in scored),
                 pending=len(own) - len(scored),
