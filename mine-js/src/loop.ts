@@ -56,6 +56,7 @@ export class MineLoop {
   #marks = "";
   #doubted = new Set<string>();
   #doubtAt = 0;
+  #stop: AbortSignal | undefined;
 
   constructor(world: World) {
     this.#world = world;
@@ -88,6 +89,7 @@ export class MineLoop {
 
   /** One pass: read, follow, decide, work. */
   async runOnce(stop?: AbortSignal): Promise<void> {
+    this.#stop = stop;
     const { ledger, contract, secrets, log } = this.#world;
     this.#noticeChanges();
     await this.#readChain();
@@ -347,6 +349,9 @@ export class MineLoop {
     try {
       await work();
     } catch (error) {
+      // A signal to the whole group may end the training before the mine has heard of it.
+      if (error instanceof TrainingFailed) await new Promise((done) => setImmediate(done));
+      if (this.#stop?.aborted) throw error;
       if (error instanceof Reverted) {
         this.#giveUp(view, error.reason || error.message, "refused-by-contract");
       } else if (
