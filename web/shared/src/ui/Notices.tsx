@@ -1,6 +1,5 @@
 import { Alert, Button, Skeleton, Stack, Text } from "@mantine/core";
-import type { UseQueryResult } from "@tanstack/react-query";
-import type { ReactNode } from "react";
+import { type ReactNode, useState } from "react";
 import { explain } from "./explain";
 
 /** What failed, and what to do about it. Announced to screen readers. */
@@ -35,10 +34,18 @@ export function Empty({ title, children }: { title: string; children?: ReactNode
   );
 }
 
+/** A query of TanStack's, of one answer or of pages. */
+interface Asked<T> {
+  readonly data: T | undefined;
+  readonly error: unknown;
+  refetch(): unknown;
+}
+
 /** What a query has: its rows, a placeholder while it waits, the failure with a way on. */
-export function Loaded<T>({ query, children, lines = 4 }: { query: UseQueryResult<T>; children: (data: T) => ReactNode; lines?: number }) {
+export function Loaded<T>({ query, children, lines = 4 }: { query: Asked<T>; children: (data: T) => ReactNode; lines?: number }) {
+  const failed = useLastFailure(query);
   if (query.data !== undefined) return children(query.data);
-  if (query.isError) return <Failure error={query.error} retry={() => void query.refetch()} />;
+  if (failed !== null) return <Failure error={failed} retry={() => void query.refetch()} />;
   return (
     <Stack gap="sm" aria-busy="true" aria-label="Loading">
       {Array.from({ length: lines }, (_, line) => (
@@ -46,4 +53,12 @@ export function Loaded<T>({ query, children, lines = 4 }: { query: UseQueryResul
       ))}
     </Stack>
   );
+}
+
+/** A query forgets its failure when it is tried again; a reader, and her hand on the button, should not. */
+function useLastFailure({ data, error }: Asked<unknown>): unknown {
+  const [failed, setFailed] = useState<unknown>(null);
+  const now = data !== undefined ? null : (error ?? failed);
+  if (now !== failed) setFailed(now);
+  return now;
 }

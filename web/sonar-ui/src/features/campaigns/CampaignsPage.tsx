@@ -1,7 +1,7 @@
 import { Anchor, Button, Group, NativeSelect, SimpleGrid, Stack, Text, TextInput, Title } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { formatCount } from "@openmined/shared/format";
-import { Empty, Failure, Figure, Loaded } from "@openmined/shared/ui";
+import { Empty, Figure, Loaded } from "@openmined/shared/ui";
 import { useState } from "react";
 import { Link } from "wouter";
 import { Amount } from "../../shared/amounts";
@@ -94,20 +94,25 @@ function CampaignList() {
 }
 
 function CampaignRows({ query, filtered }: { query: ReturnType<typeof useCampaigns>; filtered: boolean }) {
-  if (query.isError && !query.data) return <Failure error={query.error} retry={() => void query.refetch()} />;
-  const rows = query.data?.pages.flatMap((page) => page.items);
-  if (rows?.length === 0) return <NoCampaigns filtered={filtered} />;
   return (
-    <Stack gap={0} aria-busy={!rows}>
-      {rows?.map((campaign) => (
-        <CampaignRow key={campaign.campaign} campaign={campaign} />
-      ))}
-      {query.hasNextPage && (
-        <Button variant="default" mt="md" loading={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>
-          Show more
-        </Button>
-      )}
-    </Stack>
+    <Loaded query={query}>
+      {({ pages }) => {
+        const rows = pages.flatMap((page) => page.items);
+        if (rows.length === 0) return <NoCampaigns filtered={filtered} />;
+        return (
+          <Stack gap={0}>
+            {rows.map((campaign) => (
+              <CampaignRow key={campaign.campaign} campaign={campaign} />
+            ))}
+            {query.hasNextPage && (
+              <Button variant="default" mt="md" loading={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>
+                Show more
+              </Button>
+            )}
+          </Stack>
+        );
+      }}
+    </Loaded>
   );
 }
 

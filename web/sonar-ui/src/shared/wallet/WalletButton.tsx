@@ -1,10 +1,10 @@
-import { Button, Menu, Modal, Stack, Text } from "@mantine/core";
+import { Button, Group, Loader, Menu, Modal, Stack, Text } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { shortHash } from "@openmined/shared/format";
 import { Empty, Failure } from "@openmined/shared/ui";
 import { useState } from "react";
-import type { FoundWallet } from "./discover";
-import { useWallet } from "./WalletProvider";
+import { useNetwork } from "../api";
+import { type FoundWallet, useWallet } from "./WalletProvider";
 
 export function WalletButton() {
   const { wallet, disconnect } = useWallet();
@@ -31,7 +31,7 @@ export function WalletButton() {
       <Menu.Dropdown>
         <Menu.Label>{wallet.name}</Menu.Label>
         <Menu.Item onClick={() => void navigator.clipboard.writeText(wallet.account)}>Copy the address</Menu.Item>
-        <Menu.Item onClick={disconnect}>Disconnect</Menu.Item>
+        <Menu.Item onClick={() => void disconnect()}>Disconnect</Menu.Item>
       </Menu.Dropdown>
     </Menu>
   );
@@ -45,7 +45,7 @@ export function WalletChoice({ onConnected }: { onConnected?: () => void }) {
     setFailed(undefined);
     setAsking(found.id);
     try {
-      await connect(found);
+      await connect(found.id);
       onConnected?.();
     } catch (error) {
       setFailed(error);
@@ -53,6 +53,7 @@ export function WalletChoice({ onConnected }: { onConnected?: () => void }) {
       setAsking(undefined);
     }
   };
+  if (!wallets) return <Looking />;
   if (wallets.length === 0) {
     return (
       <Empty title="No wallet was found">
@@ -82,6 +83,17 @@ export function WalletChoice({ onConnected }: { onConnected?: () => void }) {
       )}
       {failed !== undefined && <Failure error={failed} />}
     </Stack>
+  );
+}
+
+function Looking() {
+  const network = useNetwork();
+  if (network.isError) return <Failure error={network.error} retry={() => void network.refetch()} />;
+  return (
+    <Group gap="sm" role="status">
+      <Loader size="xs" aria-hidden />
+      <Text size="sm">Looking for wallets.</Text>
+    </Group>
   );
 }
 

@@ -1,77 +1,55 @@
-import { Refusal } from "@openmined/shared/ui";
-import { createContext, type ReactNode, useCallback, useContext, useEffect, useMemo, useState } from "react";
+import { createContext, type ReactNode, useContext, useEffect, useMemo, useState } from "react";
 import type { Address, EIP1193Provider } from "viem";
-import { discoverWallets, type FoundWallet } from "./discover";
-import { askAccount, isRefused, knownAccount, walletChain } from "./request";
+import { useNetwork } from "../api";
+import type { Seen, Wallets } from "./wallets";
 
+/** A wallet that announced itself. */
+export interface FoundWallet {
+  readonly id: string;
+  readonly name: string;
+  readonly icon: string | undefined;
+}
+
+/** The wallet that a person has picked, and its account. */
 export interface Wallet {
   readonly name: string;
   readonly account: Address;
   readonly chainId: number;
   readonly provider: EIP1193Provider;
+  /** Asks it to change to a network, which is added to it where it is unknown. */
+  switchTo(chainId: number): Promise<void>;
 }
 
 interface WalletState {
-  readonly wallets: readonly FoundWallet[];
+  /** Undefined until they were looked for. */
+  readonly wallets: readonly FoundWallet[] | undefined;
   readonly wallet: Wallet | undefined;
-  connect(found: FoundWallet): Promise<void>;
-  disconnect(): void;
+  connect(id: string): Promise<void>;
+  disconnect(): Promise<void>;
 }
 
-const REMEMBERED = "openmined.wallet";
 const Context = createContext<WalletState | undefined>(undefined);
 
-/** Whose account signs here. Remembers which wallet it was; the wallet itself remembers the permission. */
+/** Whose account signs here. Which wallet it was is remembered; the wallet itself remembers the permission. */
 export function WalletProvider({ children }: { children: ReactNode }) {
-  const [wallets, setWallets] = useState<readonly FoundWallet[]>([]);
-  const [wallet, setWallet] = useState<Wallet>();
-  useEffect(() => discoverWallets(setWallets), []);
-
-  const use = useCallback(async (found: FoundWallet, account: Address | undefined) => {
-    if (!account) return setWallet(undefined);
-    setWallet({ name: found.name, account, chainId: await walletChain(found.provider), provider: found.provider });
-  }, []);
-
+  const network = useNetwork().data;
+  const [seen, setSeen] = useState<Seen>();
+  const [opened, setOpened] = useState<Wallets>();
   useEffect(() => {
-    const found = wallets.find(({ id }) => id === localStorage.getItem(REMEMBERED));
-    if (found)
-      void knownAccount(found.provider).then(
-        (account) => use(found, account),
-        () => undefined,
-      );
-  }, [wallets, use]);
-
-  const provider = wallet?.provider;
-  useEffect(() => {
-    if (!provider?.on) return;
-    const onAccounts = ([account]: readonly Address[]) => setWallet((old) => (old && account ? { ...old, account } : undefined));
-    const onChain = (id: string) => setWallet((old) => old && { ...old, chainId: Number(id) });
-    provider.on("accountsChanged", onAccounts as never);
-    provider.on("chainChanged", onChain);
-    return () => {
-      provider.removeListener("accountsChanged", onAccounts as never);
-      provider.removeListener("chainChanged", onChain);
-    };
-  }, [provider]);
-
-  const connect = useCallback(
-    async (found: FoundWallet) => {
-      try {
-        await use(found, await askAccount(found.provider));
-        localStorage.setItem(REMEMBERED, found.id);
-      } catch (error) {
-        if (isRefused(error))
-          throw new Refusal("The wallet refused", "It was asked for your account and said no. Connect again, and accept there.");
-        throw error;
-      }
-    },
-    [use],
+    if (!network) return;
+    const opening = import("./wallets").then(({ openWallets }) => openWallets(network, setSeen));
+    void opening.then(setOpened);
+    return () => void opening.then(({ stop }) => stop());
+  }, [network]);
+  const state = useMemo<WalletState>(
+    () => ({
+      wallets: seen?.wallets,
+      wallet: seen?.wallet,
+      connect: async (id) => opened?.connect(id),
+      disconnect: async () => opened?.disconnect(),
+    }),
+    [seen, opened],
   );
-  const disconnect = useCallback(() => {
-    localStorage.removeItem(REMEMBERED);
-    setWallet(undefined);
-  }, []);
-  const state = useMemo(() => ({ wallets, wallet, connect, disconnect }), [wallets, wallet, connect, disconnect]);
   return <Context.Provider value={state}>{children}</Context.Provider>;
 }
 

@@ -9,6 +9,7 @@ import {
   WaitForTransactionReceiptTimeoutError,
 } from "viem";
 
+const REFUSED = 4001;
 const REASONS: Readonly<Record<string, string>> = {
   "nonce used": "This very launch is on the chain already: look at your campaigns before you launch again.",
   "deadline in the past": "The deadline has passed while you were deciding: choose a later one.",
@@ -53,9 +54,21 @@ export function explainTransaction(error: unknown): unknown {
   return walletFault(error) ?? new Refusal("The transaction could not be made", error.shortMessage.slice(0, 200));
 }
 
+/** Why a wallet gave no account. */
+export function explainConnection(error: unknown): unknown {
+  if (codeOf(error) === REFUSED) {
+    return new Refusal("The wallet refused", "It was asked for your account and said no. Connect again, and accept there.");
+  }
+  return walletFault(error) ?? error;
+}
+
+function codeOf(error: unknown): unknown {
+  return (error as { code?: unknown } | null)?.code;
+}
+
 function walletFault(error: unknown): Refusal | undefined {
-  const code = (error as { code?: unknown } | null)?.code;
-  if (code === 4001)
+  const code = codeOf(error);
+  if (code === REFUSED)
     return new Refusal("You refused in the wallet", "Nothing was sent and nothing was paid. Start it again when you are ready.");
   if (code === -32002) return new Refusal("The wallet is asking already", "Open it and answer what it asks.");
   if (code === 4900 || code === 4901)

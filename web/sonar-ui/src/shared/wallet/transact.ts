@@ -30,7 +30,6 @@ export interface Request {
 }
 
 const RECEIPT_MS = 180_000;
-const UNKNOWN_CHAIN = 4902;
 
 /** Asks, sends, follows. Fails with a `Refusal` that says what happened. */
 export async function transact(network: NetworkInfo, wallet: Wallet, request: Request, onStage: OnStage): Promise<TransactionReceipt> {
@@ -96,19 +95,13 @@ function callOf(network: NetworkInfo, account: Address, request: Request) {
 }
 
 async function useChain(network: NetworkInfo, wallet: Wallet): Promise<void> {
-  const chain = chainOf(network);
-  const chainId = `0x${chain.id.toString(16)}` as Hex;
   const current = Number(await wallet.provider.request({ method: "eth_chainId" }));
-  if (current === chain.id) return;
+  if (current === network.chain_id) return;
   try {
-    await wallet.provider.request({ method: "wallet_switchEthereumChain", params: [{ chainId }] });
-  } catch (error) {
-    if ((error as { code?: unknown }).code !== UNKNOWN_CHAIN || !network.rpc_url) throw wrongChain(network, current);
-    const added = { chainId, chainName: chain.name, nativeCurrency: chain.nativeCurrency, rpcUrls: [network.rpc_url] };
-    await wallet.provider.request({ method: "wallet_addEthereumChain", params: [added] });
+    await wallet.switchTo(network.chain_id);
+  } catch {
+    throw wrongChain(network, current);
   }
-  const now = Number(await wallet.provider.request({ method: "eth_chainId" }));
-  if (now !== chain.id) throw wrongChain(network, now);
 }
 
 function wrongChain(network: NetworkInfo, current: number): Refusal {
