@@ -25,6 +25,7 @@ from openmined.mine._errors import (
     WeakParameters,
 )
 from openmined.mine._folder import MineFolder, write_private
+from openmined.mine._usable import describe_need, usable_rows
 from openmined.protocol import (
     CampaignManifest,
     CKKSParameters,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from openmined.syft import LearningSpec, MLPClassifier, Statistics
 
 MAX_CACHED_BYTES = 64 << 20
+_CHUNK_ROWS = 16_384
 Progress = Callable[[str, int, int], None]
 
 
@@ -195,46 +197,63 @@ def _mapped(
 ) -> Iterator[tuple[Any, Any]]:
     from openmined.syft import LinearClassifier, LinearRegression, clip_targets, encode_batches
 
-    total = sum(dataset.rows for dataset in job.datasets)
     bounded = row_privacy(job.campaign) is not None
-    batches = (
-        batch
-        for dataset in job.datasets
-        for batch in read_dataset(job.folder, dataset, job.identity)
-    )
-    names = job.campaign.output.names
-    for Z, Y in encode_batches(spec, batches, names, lambda done: tell(done, total)):
+    for Z, Y in encode_batches(spec, _rows(job, tell), job.campaign.output.names):
         if bounded and isinstance(spec, LinearRegression | LinearClassifier):
             yield Z, clip_targets(spec, Y)
         else:
             yield Z, Y
 
 
+def _rows(job: TrainingJob, tell: Callable[[int, int], None]) -> Iterator[Any]:
+    """Yield the rows that the campaign can learn from, a chunk at a time.
+
+    Raises:
+        TrainingFailed: if there is not one.
+    """
+    total = sum(dataset.rows for dataset in job.datasets)
+    read = used = 0
+    for dataset in job.datasets:
+        for batch in read_dataset(job.folder, dataset, job.identity):
+            for start in range(0, batch.num_rows, _CHUNK_ROWS):
+                chunk = batch.slice(start, _CHUNK_ROWS)
+                rows = usable_rows(job.campaign, chunk)
+                if rows.num_rows:
+                    yield rows
+                read, used = read + chunk.num_rows, used + rows.num_rows
+                tell(read, total)
+    if not used:
+        names = ", ".join(dataset.name for dataset in job.datasets)
+        raise TrainingFailed(
+            f"none of the {total} rows of {names} can be used: the campaign needs rows with "
+            f"{describe_need(job.campaign)}"
+        )
+
+
 def _sample(
     job: TrainingJob, spec: MLPClassifier, tell: Callable[[int, int], None]
 ) -> tuple[Any, Any]:
-    """Draw the rows of one stochastic gradient, anew for every version: `spec.batch` of them."""
+    """Draw the rows of one stochastic gradient, anew for every version: `spec.batch` of them.
+
+    Every usable row gets a random number; those with the smallest are drawn.
+    """
     import os
 
     import numpy as np
+    import pyarrow as pa
 
     from openmined.syft import encode_batches
 
-    total = sum(dataset.rows for dataset in job.datasets)
     random = np.random.default_rng(int.from_bytes(os.urandom(16)))
-    chosen = np.sort(random.choice(total, min(spec.batch, total), replace=False))
-
-    def drawn() -> Iterator[Any]:
-        start = 0
-        for dataset in job.datasets:
-            for batch in read_dataset(job.folder, dataset, job.identity):
-                inside = chosen[(chosen >= start) & (chosen < start + batch.num_rows)] - start
-                start += batch.num_rows
-                tell(start, total)
-                if len(inside):
-                    yield batch.take(inside)
-
-    pairs = list(encode_batches(spec, drawn(), job.campaign.output.names))
+    drawn, numbers = None, np.empty(0)
+    for batch in _rows(job, tell):
+        rows = pa.Table.from_batches([batch])
+        drawn = rows if drawn is None else pa.concat_tables([drawn, rows])
+        numbers = np.concatenate([numbers, random.random(batch.num_rows)])
+        if len(numbers) > spec.batch:
+            kept = np.sort(np.argpartition(numbers, spec.batch - 1)[: spec.batch])
+            drawn, numbers = drawn.take(kept), numbers[kept]
+    pairs = list(encode_batches(spec, [drawn], job.campaign.output.names))
     return np.vstack([X for X, _ in pairs]), np.vstack([Y for _, Y in pairs])
 
 
