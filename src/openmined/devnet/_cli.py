@@ -1,4 +1,4 @@
-"""`openmined demo` and `openmined up`."""
+"""`openmined demo`, `openmined up` and `openmined simulate`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -52,7 +52,7 @@ def demo(
         raise ScenarioError(f"--mines {mines} is not between 1 and {_MAX_MINES}")
     if not 0 <= mine_js <= mines:
         raise ScenarioError(
-            f"--mine-js {mine_js} is not between 0 and the number of mines, {mines}"
+            f"--mine-js {mine_js} is not between 0 and {mines}, the number of mines"
         )
     if mine_js:
         find_mine_js()  # said before anything is started
@@ -84,6 +84,49 @@ def up(
     console = Console()
     with _ended_by_signals():
         run_up(folder, scenario, mines, console)
+
+
+@app.command()
+def simulate(
+    mines: Annotated[int, typer.Option(help="Mines in the largest campaigns.")] = 1000,
+    campaigns: Annotated[int, typer.Option(help="In all, over sizes from 10 to --mines.")] = 20,
+    sample: Annotated[
+        int, typer.Option(help="How many mines of each campaign encrypt for real.")
+    ] = 3,
+    seed: Annotated[int, typer.Option(help="Of everybody's rows and of the sample.")] = 2018,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Also write everything measured to this file.")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option(help="Keep everything here; by default a folder that is removed.")
+    ] = None,
+) -> None:
+    """Run many campaigns on the real contract, store and Capsule; print what a mine costs."""
+    from openmined.devnet._simulate import Scale, run_simulation
+    from openmined.devnet._simulate_report import describe, draw_curve
+
+    scale = Scale(mines, campaigns, sample, seed)
+    console = Console()
+    with (
+        _workplace(folder) as place,
+        _ended_by_signals(),
+        _Screen(console) as screen,
+        Devnet(Settings(place), say=screen.stage) as devnet,
+    ):
+        simulation = run_simulation(devnet, scale, stage=screen.stage)
+    console.print(draw_curve(simulation))
+    for line in describe(simulation):
+        console.print(line, highlight=False, markup=False)
+    _write_json(json_file, simulation.to_json())
+    good = simulation.verified
+    text = "money conserved to the wei, every audit passed, index equal to its rebuild, cost flat"
+    console.print(
+        f"VERIFIED: {text}" if good else "NOT VERIFIED: see above and --json",
+        style="bold green" if good else "bold red",
+        highlight=False,
+    )
+    if not good:
+        raise typer.Exit(1)
 
 
 class _Screen:
@@ -132,15 +175,18 @@ def _conclude(console: Console, outcome: Outcome, json_file: Path | None) -> Non
         markup=False,
         soft_wrap=True,
     )
-    if json_file is not None:
-        try:
-            json_file.write_text(json.dumps(report.to_json(), indent=2) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise DevnetError(
-                f"cannot write the result to {json_file}: {error.strerror}"
-            ) from error
+    _write_json(json_file, report.to_json())
     if not report.verified:
         raise typer.Exit(1)
+
+
+def _write_json(file: Path | None, value: dict[str, Any]) -> None:
+    if file is None:
+        return
+    try:
+        file.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise DevnetError(f"cannot write the result to {file}: {error.strerror}") from error
 
 
 @contextmanager
