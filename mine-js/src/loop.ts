@@ -48,6 +48,8 @@ export class MineLoop {
   readonly #worker: Worker;
   readonly #reporter: Reporter;
   #views = new Map<number, CampaignView>();
+  /** Whether every view was taken up; if not, the next look does it again. */
+  #folded = false;
   /** When a campaign is to be looked at again. */
   readonly #due = new Map<number, number>();
   readonly #seen = new Set<string>();
@@ -148,13 +150,25 @@ export class MineLoop {
     this.#cursor.accept(poll);
     this.#readTo = poll.readTo;
     if (poll.rolledBackTo !== null) log.say("reorganised", { to_block: poll.rolledBackTo });
-    if (poll.events.length > 0 || poll.rolledBackTo !== null) this.#fold();
+    if (poll.events.length > 0 || poll.rolledBackTo !== null || !this.#folded) this.#fold();
     if (poll.rolledBackTo !== null) this.#findLost(true);
     return this.#views;
   }
 
   #fold(): void {
     const before = this.#views;
+    this.#folded = false;
+    try {
+      this.#takeUp(before);
+    } catch (error) {
+      // What was not written down (a full disk) is seen as new again.
+      this.#views = before;
+      throw error;
+    }
+    this.#folded = true;
+  }
+
+  #takeUp(before: Map<number, CampaignView>): void {
     this.#views = foldEvents(this.#world.ledger.events(), this.#world.secrets.wallet.address);
     for (const [number, view] of this.#views) {
       const known = before.get(number);

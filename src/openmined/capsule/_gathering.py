@@ -43,6 +43,8 @@ def batch_is_due(
     scoring = bench.manifest.scoring
     full = min(scoring.batch, chain.terms.max_batch)
     waited = time.time() - pending[0].seen_at
+    if waited < 0:  # seen while the clock was ahead: nobody knows for how long it has waited
+        waited = scoring.window_s
     exhausted = chain.gradients >= chain.terms.max_gradients
     return len(pending) >= full or waited >= scoring.window_s or closed or exhausted
 

@@ -98,7 +98,15 @@ class Capsule:
     # ------------------------------------------------------------------ follow
 
     def _follow(self) -> bool:
-        poll = self._cursor.poll()
+        kept = self._cursor.state
+        try:
+            return self._remember(self._cursor.poll())
+        except BaseException:
+            # What could not be written down (a full disk) has to be read again.
+            self._cursor.state = kept
+            raise
+
+    def _remember(self, poll: Poll) -> bool:
         mine = [_remembered(event) for event in self._ours(poll)]
         if poll.rolled_back_to is not None:
             self._ctx.log.write("reorganised", back_to=poll.rolled_back_to)

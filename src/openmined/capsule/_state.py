@@ -333,6 +333,8 @@ class State:
         now = time.time()
         with self.change() as db:
             db.execute("INSERT OR IGNORE INTO missing VALUES (?, ?, ?)", (campaign, gradient, now))
+            # Noted while the clock was ahead: from now, or it would be waited for that much longer.
+            db.execute("UPDATE missing SET since = ? WHERE since > ?", (now, now))
         row = self._db.execute(
             "SELECT since FROM missing WHERE campaign = ? AND gradient = ?", (campaign, gradient)
         ).fetchone()

@@ -39,9 +39,15 @@ def open_cursor(contract: SonarContract, ledger: Ledger, from_block: int) -> Eve
 
 def poll_chain(cursor: EventCursor, ledger: Ledger, miner: str) -> Poll:
     """Read what is new on the chain into the ledger, the cursor in the same transaction."""
+    kept = cursor.state
     poll = cursor.poll()
     events = [item for item in map(stored, poll.events) if concerns(item, miner)]
-    ledger.apply_poll(events, poll.rolled_back_to, poll.state.model_dump_json())
+    try:
+        ledger.apply_poll(events, poll.rolled_back_to, poll.state.model_dump_json())
+    except BaseException:
+        # What could not be written down (a full disk) has to be read again.
+        cursor.state = kept
+        raise
     return poll
 
 

@@ -69,6 +69,7 @@ class MineLoop:
         self._cursor = open_cursor(contract, self.ledger, network.from_block)
         self._head: tuple[int, str] | None = None
         self._read_to = -1
+        self._folded = False
         self.views: Mapping[int, CampaignView] = {}
         self._due: dict[int, _Due] = {}
         self._seen: set[tuple[int, int]] = set()
@@ -152,14 +153,23 @@ class MineLoop:
         self._read_to = poll.block_number
         if poll.rolled_back_to is not None:
             self._log.say("reorganised", to_block=poll.rolled_back_to)
-        if poll.events or poll.rolled_back_to is not None:
+        if poll.events or poll.rolled_back_to is not None or not self._folded:
             self._fold()
         if poll.rolled_back_to is not None:
             self._find_lost(at_once=True)
         return self.views
 
     def _fold(self) -> None:
-        before = self.views
+        before, self._folded = self.views, False
+        try:
+            self._take_up(before)
+        except BaseException:
+            # What was not written down (a full disk) is seen as new again.
+            self.views = before
+            raise
+        self._folded = True
+
+    def _take_up(self, before: Mapping[int, CampaignView]) -> None:
         self.views = fold_events(self.ledger.events(), self._secrets.wallet.address)
         for number, view in self.views.items():
             known = number in before and before[number].spec == view.spec
