@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -102,12 +103,26 @@ def bind_tables(
     if schema is None:
         schema, columns = infer_schema(tables[0])
         mapping = mapping.model_copy(update={"columns": {**columns, **mapping.columns}})
+    mapping = _with_columns_as_found(mapping, schema, tables[0].columns)
     for table in tables:
         bind_columns(mapping, schema, table.columns, table.name)
     unknown = sorted(set(mapping.identity) - set(schema.names))
     if unknown:
         raise MappingError(f"identity names no field {shown(unknown[0])} of the schema")
     return TabularAdapter(name, title, schema, tuple(tables), mapping, mapping.identity)
+
+
+def _with_columns_as_found(
+    mapping: TableMapping, schema: TableSchema, columns: Sequence[str]
+) -> TableMapping:
+    """Let a mapping name a column by the field name made of it: `post_code` for `post code`."""
+    made = field_names(columns)
+    found = {
+        field: source.model_copy(update={"column": made[source.column]})
+        for field in schema.names
+        if (source := mapping.of(field)).column not in columns and source.column in made
+    }
+    return mapping.model_copy(update={"columns": {**mapping.columns, **found}})
 
 
 def map_records(records: Records, readers: Mapping[str, Callable[[Any], Any]]) -> Rows:
@@ -165,8 +180,9 @@ def field_names(columns: Iterable[str]) -> dict[str, str]:
 
 def _guess(name: str, values: Sequence[Any]) -> SchemaField:
     present = [value for value in values if value is not None and value != ""]
-    if present and all(isinstance(value, list) for value in present):
-        (length, _), *_ = Counter(len(value) for value in present).most_common(1)
+    lengths = [_list_length(value) for value in present]
+    if present and None not in lengths:
+        (length, _), *_ = Counter(length or 0 for length in lengths).most_common(1)
         limits = FieldConstraints(minLength=max(length, 1), maxLength=max(length, 1))
         return SchemaField(name=name, type="array", constraints=limits)
     for kind in _GUESSES:
@@ -174,6 +190,14 @@ def _guess(name: str, values: Sequence[Any]) -> SchemaField:
         if present and all(_fits(value, field) for value in present):
             return field
     return SchemaField(name=name, type="string")
+
+
+def _list_length(value: Any) -> int | None:
+    """Count the items of a list, also of one written as JSON; None for anything else."""
+    if isinstance(value, str) and value.startswith("[") and value.endswith("]"):
+        with suppress(ValueError, RecursionError):
+            value = json.loads(value)
+    return len(value) if isinstance(value, list) else None
 
 
 def _fits(value: Any, field: SchemaField) -> bool:

@@ -59,6 +59,22 @@ def test_types_are_guessed_from_the_first_thousand_records(tmp_path: Path) -> No
     }
 
 
+def test_lists_written_as_json_are_guessed_to_be_arrays(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text('pixels,words\n"[1, 2.5, 3]","[x"\n"[4, 5, 6]",b\n')
+    assert types_of(path) == {"pixels": "array", "words": "string"}
+    assert [row.values["pixels"] for row in rows_of(path)] == [(1.0, 2.5, 3.0), (4.0, 5.0, 6.0)]
+
+
+def test_columns_are_found_by_the_field_names_that_a_guess_gave_them(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("post code,e-mail\n01234,x@example.org\n")
+    own = {"schema": {"fields": [{"name": "post_code", "type": "string"}]}}
+    assert [row.values for row in rows_of(path, own)] == [{"post_code": "01234"}]
+    named = {**own, "columns": {"post_code": "e-mail"}}
+    assert [row.values for row in rows_of(path, named)] == [{"post_code": "x@example.org"}]
+
+
 def test_what_comes_after_the_guess_is_held_to_it(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("n\n" + "1\n" * 1000 + "many\n2\n")
