@@ -19,6 +19,7 @@ from openmined.capsule._combination import BatchGame, capped_weights
 from openmined.capsule._evaluation import Array, ValidationSet
 from openmined.capsule._scoring import (
     CUTOFF,
+    STATING_CHANCE,
     STATING_HARM,
     AttributionKind,
     Memory,
@@ -27,6 +28,7 @@ from openmined.capsule._scoring import (
     Standing,
     Update,
     Verdict,
+    find_chance,
     harm_threshold,
     nothing_gained,
     screen_updates,
@@ -161,7 +163,11 @@ def score_gradients(
     if not members:
         nothing = nothing_gained(validation, standing, rules, verdicts, prints)
         return replace(nothing, memory=standing.memory)
-    members = batch.drop_diluters(members)
+    members = batch.drop_diluters(batch.drop_chance(members))
+    if find_chance(validation, standing, [batch.pull(members)]):
+        verdicts |= {usable[i].gradient: Verdict(note=STATING_CHANCE) for i in members}
+        nothing = nothing_gained(validation, standing, rules, verdicts, prints)
+        return replace(nothing, memory=standing.memory)
     step = batch.step(members)
     accuracy = validation.score(validation.outputs(step.weights))
     accuracy_ppm = rules.round(accuracy)
@@ -187,7 +193,7 @@ class _Batch:
         # Gradients taken elsewhere than at the standing weights say nothing to a memory.
         version = self.standing.version
         fresh = all(self.updates[i].version == version for i in members)
-        return self.optimizer.step(self.standing, self._pull(members), fresh=fresh)
+        return self.optimizer.step(self.standing, self.pull(members), fresh=fresh)
 
     def find_harmful(self, threshold: float) -> set[int]:
         """Return the gradients that only do harm.
@@ -208,6 +214,18 @@ class _Batch:
     def _without(self, members: Sequence[int], one: int) -> float:
         others = [i for i in members if i != one]
         return self._repeat(others)[0] if others else np.inf
+
+    def drop_chance(self, members: Sequence[int]) -> list[int]:
+        """Return the members without those who point nowhere, if that helps.
+
+        Honest gradients of label-sorted mines may point nowhere one by one and help together.
+        """
+        directions = [self.updates[i].direction for i in members]
+        chance = find_chance(self.validation, self.standing, directions)
+        near = [member for i, member in enumerate(members) if i not in chance]
+        if near and self._loss_drop(near) > _DILUTION * self._loss_drop(members):
+            return near
+        return list(members)
 
     def drop_diluters(self, members: Sequence[int]) -> list[int]:
         """Return the members without those who only dilute the step.
@@ -256,7 +274,7 @@ class _Batch:
         def value(coalition: frozenset[int]) -> float:
             if not coalition:
                 return 0.0
-            pull = self._pull([members[i] for i in sorted(coalition)])
+            pull = self.pull([members[i] for i in sorted(coalition)])
             outputs = self.validation.outputs(self.optimizer.repeat(self.standing, pull, 1.0))
             return before - self.validation.unexplained(outputs)
 
@@ -270,10 +288,10 @@ class _Batch:
         weights = self._weights(members)
         lengths = np.array([float(np.linalg.norm(self.updates[i].direction)) for i in members])
         whole = float(weights @ lengths) / float(weights.sum())
-        return float(np.linalg.norm(self._pull(members))) / whole if whole > 0.0 else 0.0
+        return float(np.linalg.norm(self.pull(members))) / whole if whole > 0.0 else 0.0
 
     def _repeat(self, members: Sequence[int], rate: float = 1.0) -> tuple[float, float]:
-        pull = self._pull(members)
+        pull = self.pull(members)
         return self._measure(self.optimizer.repeat(self.standing, pull, rate))
 
     def _measure(self, weights: Array) -> tuple[float, float]:
@@ -283,7 +301,8 @@ class _Batch:
     def _weights(self, members: Sequence[int]) -> Array:
         return capped_weights(np.array([float(self.updates[i].samples) for i in members]))
 
-    def _pull(self, members: Sequence[int]) -> Array:
+    def pull(self, members: Sequence[int]) -> Array:
+        """Return the weighted mean of these members' negative gradients."""
         weights = self._weights(members)
         directions = np.array([self.updates[i].direction for i in members])
         return np.asarray(np.tensordot(weights / weights.sum(), directions, 1))

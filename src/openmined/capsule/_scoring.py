@@ -142,7 +142,7 @@ def score_local_steps(
         spoilers = {usable[i].gradient for i in harmful}
         verdicts |= {one: Verdict(0, Reason.HARMFUL, STATING_HARM) for one in sorted(spoilers)}
         usable = [update for update in usable if update.gradient not in spoilers]
-    lucky = find_chance(validation, standing, usable)
+    lucky = find_chance(validation, standing, [update.direction for update in usable])
     verdicts |= {usable[i].gradient: Verdict(note=STATING_CHANCE) for i in sorted(lucky)}
     usable = [update for i, update in enumerate(usable) if i not in lucky]
     if not usable:
@@ -207,11 +207,12 @@ def screen_updates(
 
 
 def find_chance(
-    validation: ValidationSet, standing: Standing, updates: Sequence[Update]
+    validation: ValidationSet, standing: Standing, directions: Sequence[Array]
 ) -> set[int]:
-    """Return the indices of updates that point nowhere near X'R, R being what is left to explain.
+    """Return the indices of directions that point nowhere near X'R, where descent is steepest.
 
-    R is taken about its mean, which explains nothing of a class. Networks are not looked at.
+    R is what is left to explain, about its mean: a class's frequency explains nothing of it. In
+    networks outputs are not linear, and nothing is found.
     """
     if not validation.linear:
         return set()
@@ -223,7 +224,7 @@ def find_chance(
         size = float(np.linalg.norm(move)) * length
         return float((move * descent).sum()) / size if size > 0.0 else 0.0
 
-    return {i for i, update in enumerate(updates) if nearness(update.direction) < CHANCE}
+    return {i for i, direction in enumerate(directions) if nearness(direction) < CHANCE}
 
 
 def _absurdity(validation: ValidationSet, update: Update) -> str:
