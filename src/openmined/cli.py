@@ -27,6 +27,7 @@ class _Mount(NamedTuple):
 COMMANDS: dict[str, _Mount] = {
     "demo": _Mount("openmined.devnet", True, "Run one whole campaign here, and judge it."),
     "up": _Mount("openmined.devnet", True, "Start a whole network on this machine."),
+    "simulate": _Mount("openmined.devnet", True, "Measure what campaigns at scale cost."),
     "campaign": _Mount("openmined.sonar", True, "Create, watch and collect campaigns."),
     "models": _Mount("openmined.sonar", True, "List every encrypted model ever published."),
     "audit": _Mount("openmined.sonar", True, "Recompute every payout of a campaign; needs no key."),

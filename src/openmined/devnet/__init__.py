@@ -9,6 +9,7 @@ from openmined.devnet._errors import (
     MissingProgram,
     ProcessFailed,
     ScenarioError,
+    SimulationFailed,
 )
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ __all__ = [
     "MissingProgram",
     "ProcessFailed",
     "ScenarioError",
+    "SimulationFailed",
     "app",
 ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import socket
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -76,3 +77,21 @@ def call(url: str, method: str, *parameters: Any) -> Any:
     if "error" in answer:
         raise DevnetError(f"{method} failed on {url}: {answer['error'].get('message')}")
     return answer["result"]
+
+
+def call_many(url: str, calls: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
+    """Call JSON-RPC methods in one request; return their results in order.
+
+    Raises:
+        DevnetError: if the node answers one of them with an error.
+    """
+    requests = [
+        {"jsonrpc": "2.0", "id": number, "method": method, "params": list(parameters)}
+        for number, (method, parameters) in enumerate(calls)
+    ]
+    answers = local_client().post(url, json=requests, timeout=120).json()
+    for answer in answers:
+        if "error" in answer:
+            method = calls[answer["id"]][0]
+            raise DevnetError(f"{method} failed on {url}: {answer['error'].get('message')}")
+    return [one["result"] for one in sorted(answers, key=lambda one: int(one["id"]))]

@@ -5,6 +5,7 @@ OpenMinedError
 ├── MissingProgram      anvil is not installed
 ├── ProcessFailed       a supervised process ended or never got ready; names its log
 ├── CampaignStalled     nothing moved for too long; says who is being waited for
+├── SimulationFailed    a simulated campaign came to a stand
 └── ScenarioError       a scenario that cannot be run as asked
 """
 
@@ -27,6 +28,10 @@ class MissingProgram(DevnetError):
 
 class CampaignStalled(DevnetError):
     """A campaign made no progress before its deadline."""
+
+
+class SimulationFailed(DevnetError):
+    """A simulated campaign came to a stand, or a mine's transaction was refused."""
 
 
 class ScenarioError(DevnetError):
