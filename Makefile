@@ -16,11 +16,11 @@ export NODE_USE_SYSTEM_CA := 1
 WEB_SOURCES     := $(shell find web -path '*/node_modules' -prune -o -type f -print 2>/dev/null)
 MINE_JS_SOURCES := $(shell find mine-js -name node_modules -prune -o -name dist -prune -o -type f -print 2>/dev/null)
 
-.PHONY: help demo up test check fix bench soak lock artifact web mine-js clean
+.PHONY: help demo up test check fix bench soak soak-tests lock artifact web mine-js clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list.
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 demo: $(VENV)/.run node_modules/.run $(if $(findstring --mine-js,$(ARGS)),mine-js) ## Run one whole campaign. ARGS="--scenario diabetes --mines 5", ARGS="--mine-js 5"
 	@$(PY) -m compileall -q src
@@ -65,7 +65,10 @@ bench: $(VENV)/.dev node_modules/.dev ## Measure; prints one table, writes bench
 	$(PY) benchmarks/capsule.py
 	$(PY) benchmarks/stats.py
 
-soak: $(VENV)/.dev node_modules/.dev ## What is longer than the test suite allows.
+soak: $(VENV)/.dev node_modules/.dev ## Storm on a devnet. MINUTES=20 SEED=1 replays one; see docs/soak.md
+	$(PY) -m tests.soak --minutes $(or $(MINUTES),20) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+soak-tests: $(VENV)/.dev node_modules/.dev ## Run the tests that are longer than the suite allows.
 	$(PY) -m pytest -m soak $(ARGS)
 
 lock: $(UV) ## Resolve the dependencies anew and pin them with hashes.
