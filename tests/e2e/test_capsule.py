@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -166,3 +168,37 @@ def test_a_network_is_trained_by_adam(world: CapsuleWorld) -> None:
     assert state.phase == Phase.DELIVERED
     weights, _ = world.delivered(campaign)
     assert weights.shape == (9 + 3, 8)
+
+
+class Clock:
+    """The machine's clock, wrong by so much."""
+
+    def __init__(self) -> None:
+        self.wrong_s = 0.0
+        self.monotonic, self.sleep = time.monotonic, time.sleep
+
+    def time(self) -> float:
+        return time.time() + self.wrong_s
+
+
+def test_a_clock_a_day_ahead_is_said_and_nothing_is_signed_with_it(
+    world: CapsuleWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(sys.modules["openmined.capsule._loop"], "time", clock)
+    manifest = world.manifest(target_ppm=800_000)
+    campaign = world.launch(manifest)
+    with world.capsule() as capsule:
+        clock.wrong_s = 86_400.0
+        settle(capsule)
+        world.contribute(campaign, manifest, 0, rows(300))
+        world.contribute(campaign, manifest, 1, rows(300, seed=1))
+        settle(capsule)
+        state = world.state(campaign)
+        assert (state.best_ppm >= 800_000, state.phase) == (True, Phase.OPEN)
+        clock.wrong_s = 0.0
+        settle(capsule)
+    assert world.state(campaign).phase == Phase.DELIVERED
+    (said,) = [line["what"] for line in world.log if line["event"] == "clock"]
+    assert said.startswith("this machine's clock is 1440 minutes ahead of the chain's")
+    assert any(line.get("whom") == "operator" for line in world.log)

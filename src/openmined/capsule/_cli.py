@@ -14,7 +14,7 @@ import typer
 from openmined.capsule._backup import restore_backup, write_backup
 from openmined.capsule._control import send_unlock, wait_for_unlock
 from openmined.capsule._errors import SealError, SettingsError
-from openmined.capsule._files import read_secret_file
+from openmined.capsule._files import only_one, read_secret_file
 from openmined.capsule._folder import (
     CERTIFICATE_FILE,
     WALLET_FILE,
@@ -165,9 +165,10 @@ def start(
         if unlock is None:
             mark_sealed(folder)
             log.write("sealed", what="run `openmined capsule unseal` on this folder")
-            unlock = wait_for_unlock(
-                folder, lambda found: _try(folder, found), lambda: bool(stopping)
-            )
+            with only_one(folder):
+                unlock = wait_for_unlock(
+                    folder, lambda found: _try(folder, found), lambda: bool(stopping)
+                )
         if unlock is not None:
             _work(folder, unlock, log, stopping)
         log.write("stopped")

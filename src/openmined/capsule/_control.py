@@ -47,6 +47,7 @@ def wait_for_unlock(
                 unlock, answer = _answer(connection, try_unlock)
                 if unlock is None:
                     failures += 1
+                    answer["error"] += f" ({failures} refused: each answer takes longer)"
                     _pause(min(_MAX_DELAY_S, 0.5 * 2.0 ** (failures - 1)), stop)
                 _send(connection, answer)
                 if unlock is not None:

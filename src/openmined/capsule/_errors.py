@@ -5,6 +5,8 @@ CapsuleError
 ├── SealError             the folder's secrets stay closed
 │   └── WrongPassphrase   not the passphrase (or key file) it was sealed with
 ├── StateError            the state file is damaged, or of another version
+│   └── NotWritten        a file of the folder cannot be written now
+├── ReplayFailed          what another Capsule of this identity reported cannot be followed
 ├── FolderBusy            another Capsule works in this folder
 ├── PgpError              an OpenPGP certificate, message or signature is not usable
 ├── CampaignRefused       a campaign Capsule will not open; the text goes on chain
@@ -39,6 +41,10 @@ class WrongPassphrase(SealError):
 
 class StateError(CapsuleError):
     """The state file is damaged or was written by another version."""
+
+
+class NotWritten(StateError):
+    """A file of the folder cannot be written now: the disk is full, or its mode forbids it."""
 
 
 class ReplayFailed(CapsuleError):

@@ -9,7 +9,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from openmined.capsule._errors import FolderBusy, SealError, SettingsError, StateError
+from openmined.capsule._errors import FolderBusy, NotWritten, SealError, SettingsError
 
 _MAX_SECRET_FILE_BYTES = 64 * 1024
 
@@ -18,7 +18,7 @@ def write_private(path: Path, data: bytes) -> None:
     """Write a file of mode 0600: afterwards it holds `data`, or what it held before.
 
     Raises:
-        StateError: if it cannot be written: the disk is full, say.
+        NotWritten: if it cannot be written: the disk is full, say.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -31,7 +31,7 @@ def write_private(path: Path, data: bytes) -> None:
         aside.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
-        raise StateError(
+        raise NotWritten(
             f"{path} cannot be written ({error.strerror}): make room, or check its folder's mode"
         ) from error
 
@@ -96,6 +96,7 @@ def only_one(folder: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise FolderBusy(
-                f"a Capsule already works in {folder}: stop it first, or use another folder"
+                f"a Capsule already works, or waits sealed, in {folder}: stop it first, or use "
+                "another folder"
             ) from None
         yield

@@ -39,6 +39,10 @@ class Log:
             self._said[subject] = said
             self.write(event, **facts)
 
+    def forget_change(self, subject: str) -> None:
+        """Let the next line about a subject be written, whatever it says."""
+        self._said.pop(subject, None)
+
 
 def json_lines(stream: IO[str]) -> Sink:
     """Return a sink that writes to a text stream and flushes every line."""

@@ -17,7 +17,13 @@ from openmined.capsule import _batches, _delivery, _gathering, _opening
 from openmined.capsule._bench import Bench, load_bench
 from openmined.capsule._combination import load_solver
 from openmined.capsule._context import Context
-from openmined.capsule._errors import CampaignRefused, CapsuleError, ReplayFailed, StateError
+from openmined.capsule._errors import (
+    CampaignRefused,
+    CapsuleError,
+    NotWritten,
+    ReplayFailed,
+    StateError,
+)
 from openmined.capsule._history import Unsettled, settle_history
 from openmined.capsule._rotation import rotate_keys, rotation_is_due
 from openmined.capsule._state import CampaignRow, Pending, SeenEvent
@@ -29,6 +35,7 @@ from openmined.sonar import (
     CampaignState,
     CursorState,
     EventCursor,
+    NotEnoughFunds,
     Poll,
     Reverted,
     SonarError,
@@ -42,6 +49,9 @@ _OPEN_BENCHES = 16
 """Campaigns whose validation sets are in memory at a time."""
 
 _SHOW_EVERY_S = 5.0
+_CLOCK_S = 600.0
+"""Signatures made with a clock further ahead than this are refused by those who verify them."""
+
 _FINALITY_S = 600.0
 """After a final event, secrets are kept this long, so that a reorganisation finds them."""
 
@@ -52,9 +62,11 @@ class Capsule:
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
         self._benches: dict[int, Bench] = {}
-        self._retry_at: dict[int, float] = {}
+        self._retry: dict[int, tuple[float, float]] = {}
+        self._waiting_since = 0.0
         self._written_cursor = ""
         self._shown_at = 0.0
+        self._clock_ahead = False
         kept = ctx.state.meta("cursor")
         network = ctx.settings.network
         self._cursor = EventCursor(
@@ -72,17 +84,25 @@ class Capsule:
         while not stop():
             try:
                 busy = self.turn()
+                self._say_resumed()
                 wait = 0.0 if busy else loop.poll_interval_s
             except (SonarError, StorageError, StateError) as error:
                 wait = min(loop.retry_s, max(2.0 * wait, loop.poll_interval_s))
-                self._ctx.log.write_change(
-                    "loop",
-                    "waiting",
-                    whom="disk" if isinstance(error, StateError) else "chain",
-                    cause=f"{type(error).__name__}: {error}",
-                )
+                self._say_waiting(error)
             if wait:
                 _wait(wait, stop)
+
+    def _say_waiting(self, error: Exception) -> None:
+        self._waiting_since = self._waiting_since or time.monotonic()
+        cause = f"{type(error).__name__}: {error}"
+        self._ctx.log.write_change("loop", "waiting", whom=_whom(error), cause=cause)
+
+    def _say_resumed(self) -> None:
+        if self._waiting_since:
+            seconds = round(time.monotonic() - self._waiting_since, 1)
+            self._ctx.log.write("resumed", after_s=seconds)
+            self._ctx.log.forget_change("loop")
+            self._waiting_since = 0.0
 
     def turn(self) -> bool:
         """Look at the chain once and do what is due; return whether anything was done."""
@@ -136,26 +156,42 @@ class Capsule:
         if not 0.0 <= now - self._shown_at < _SHOW_EVERY_S:
             self._ctx.state.set_meta("turned_at", f"{now:.3f}")
             self._shown_at = now
+            self._compare_clocks()
+
+    def _compare_clocks(self) -> None:
+        ahead_s = time.time() - self._ctx.contract.now()
+        self._clock_ahead = ahead_s > _CLOCK_S
+        if abs(ahead_s) > _CLOCK_S:
+            minutes = round(abs(ahead_s) / 60.0)
+            side = "ahead of" if ahead_s > 0.0 else "behind"
+            what = f"this machine's clock is {minutes} minutes {side} the chain's: set it right"
+            self._ctx.log.write_change("clock", "clock", what=what)
+        else:
+            self._ctx.log.forget_change("clock")
 
     # ----------------------------------------------------------------- advance
 
     def _advance_safely(self, event: SeenEvent) -> bool:
         campaign = event.campaign
-        if time.monotonic() < self._retry_at.get(campaign, 0.0):
+        retry_at, waited = self._retry.get(campaign, (0.0, 0.0))
+        if time.monotonic() < retry_at:
             return False
         try:
-            return self._advance(event)
+            busy = self._advance(event)
         except (StorageError, SonarError, CapsuleError, SyftError) as error:
-            self._retry_at[campaign] = time.monotonic() + self._ctx.settings.loop.poll_interval_s
-            whom = "store" if isinstance(error, StorageError) else "chain"
+            loop = self._ctx.settings.loop
+            wait = min(loop.retry_s, max(2.0 * waited, loop.poll_interval_s))
+            self._retry[campaign] = (time.monotonic() + wait, wait)
             self._ctx.log.write_change(
                 f"campaign {campaign}",
                 "waiting" if isinstance(error, StorageError | SonarError) else "stuck",
                 campaign=campaign,
-                whom=whom,
+                whom=_whom(error),
                 cause=f"{type(error).__name__}: {error}",
             )
             return False
+        self._retry.pop(campaign, None)
+        return busy
 
     def _advance(self, event: SeenEvent) -> bool:
         ctx, launch = self._ctx, _launch_of(event)
@@ -221,6 +257,9 @@ class Capsule:
         pending = ctx.state.pending(chain.id) if chain.pending else []
         now = ctx.contract.now()
         if _delivery.delivery_is_due(chain, now):
+            if self._clock_ahead and now < chain.terms.deadline + chain.terms.grace // 2:
+                what = "this machine's clock to be set right: it would sign with a time to come"
+                return self._wait_for(chain.id, "operator", what)
             return self._deliver(chain, row, bench)
         return self._score(chain, row, bench, pending, closed=now >= chain.terms.deadline)
 
@@ -334,7 +373,7 @@ class Capsule:
         except Reverted as refusal:
             if refusal.reason != "Sonar: not finished":
                 raise
-            # This machine's clock runs ahead of the chain's.
+            # The node's pending block is ahead of the one that carries the delivery.
             return self._wait_for(chain.id, "chain", "its clock to reach the deadline")
         return True
 
@@ -378,6 +417,15 @@ class Capsule:
             f"campaign {campaign}", "waiting", campaign=campaign, whom=whom, what=what
         )
         return False
+
+
+def _whom(error: Exception) -> str:
+    """Say who can end what `error` says: work goes on by itself when they have."""
+    if isinstance(error, NotWritten):
+        return "disk"
+    if isinstance(error, NotEnoughFunds) or not isinstance(error, StorageError | SonarError):
+        return "operator"
+    return "store" if isinstance(error, StorageError) else "chain"
 
 
 def _wait(seconds: float, stop: Callable[[], bool]) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from openmined.capsule._errors import StateError
+from openmined.capsule._errors import NotWritten, StateError
 
 STATE_FILE = "capsule.db"
 VERSION = 1
@@ -152,7 +152,7 @@ class State:
             self._db.execute("COMMIT")
         except sqlite3.OperationalError as error:
             self._undo()
-            raise StateError(
+            raise NotWritten(
                 f"the state file cannot be written ({error}): is the disk full?"
             ) from error
         except BaseException:
