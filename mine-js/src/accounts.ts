@@ -34,9 +34,18 @@ export function sumEarnings(
   const tokens = sortedTexts(new Set(rows.map(tokenOf)));
   const campaigns = [...new Set(rows.map((s) => s.campaign))].sort((a, b) => a - b);
   return {
-    tokens: tokens.map((token) => ofToken(token, rows.filter((s) => tokenOf(s) === token))),
+    tokens: tokens.map((token) =>
+      ofToken(
+        token,
+        rows.filter((s) => tokenOf(s) === token),
+      ),
+    ),
     campaigns: campaigns.map((number) =>
-      ofCampaign(number, views.get(number)?.token ?? ETHER, rows.filter((s) => s.campaign === number)),
+      ofCampaign(
+        number,
+        views.get(number)?.token ?? ETHER,
+        rows.filter((s) => s.campaign === number),
+      ),
     ),
   };
 }
@@ -84,8 +93,8 @@ export function withdrawable(
     if (credit !== 0n) add(view.token, credit);
   }
   for (const { name, arguments: a } of events) {
-    if (name === "Withdrawn" && String(a["account"]).toLowerCase() === account.toLowerCase()) {
-      add(String(a["token"]), -BigInt(String(a["amount"])));
+    if (name === "Withdrawn" && String(a.account).toLowerCase() === account.toLowerCase()) {
+      add(String(a.token), -BigInt(String(a.amount)));
     }
   }
   const left = sortedTexts(owed.keys()).filter((token) => (owed.get(token) ?? 0n) > 0n);

@@ -42,10 +42,7 @@ export async function wrapWithPassphrase(
 }
 
 /** Decrypt what `wrapWithPassphrase`, Mine.py or `age --passphrase` wrote. */
-export async function unwrapWithPassphrase(
-  data: Uint8Array,
-  passphrase: string,
-): Promise<Uint8Array> {
+export async function unwrapWithPassphrase(data: Uint8Array, passphrase: string): Promise<Uint8Array> {
   const decrypter = new Decrypter();
   decrypter.addIdentity({ unwrapFileKey: (stanzas: Stanza[]) => unwrapScrypt(stanzas, passphrase) });
   try {

@@ -70,21 +70,24 @@ export function foldEvents(events: Iterable<StoredEvent>, miner: string): Map<nu
 
 /** Tell whether the ledger keeps an event: the campaigns' own, and this mine's. */
 export function concerns(event: StoredEvent, miner: string): boolean {
-  const party = { Withdrawn: "account", GradientSubmitted: "miner", GradientScored: "miner", BondReclaimed: "miner" }[
-    event.name
-  ];
+  const party = {
+    Withdrawn: "account",
+    GradientSubmitted: "miner",
+    GradientScored: "miner",
+    BondReclaimed: "miner",
+  }[event.name];
   if (party === undefined) return true;
   return String(event.arguments[party]).toLowerCase() === miner.toLowerCase();
 }
 
 function launched(event: StoredEvent): CampaignView {
   const a = event.arguments as Arguments;
-  const terms = event.arguments["terms"] as Arguments;
+  const terms = event.arguments.terms as Arguments;
   const of = (name: string) => terms[name] ?? "";
   return {
     campaign: event.campaign ?? 0,
-    data_scientist: a["data_scientist"] ?? "",
-    capsule: a["capsule"] ?? "",
+    data_scientist: a.data_scientist ?? "",
+    capsule: a.capsule ?? "",
     spec: of("spec"),
     token: of("token"),
     bounty: BigInt(of("bounty")),
@@ -152,14 +155,14 @@ function apply(view: CampaignView, event: StoredEvent, miner: string): CampaignV
 }
 
 function myGradients(known: MyGradient[], name: string, tx: string, a: Arguments): MyGradient[] {
-  const number = Number(a["gradient"]);
+  const number = Number(a.gradient);
   if (name !== "GradientSubmitted") {
     return known.map((item) => (item.gradient === number ? outcome(item, name, a) : item));
   }
   const fresh: MyGradient = {
     gradient: number,
-    version: Number(a["version"]),
-    envelope: a["envelope"] ?? "",
+    version: Number(a.version),
+    envelope: a.envelope ?? "",
     tx,
     status: "pending",
     share_ppm: 0,
@@ -172,15 +175,15 @@ function myGradients(known: MyGradient[], name: string, tx: string, a: Arguments
 
 function outcome(gradient: MyGradient, name: string, a: Arguments): MyGradient {
   if (name === "BondReclaimed") {
-    return { ...gradient, status: "reclaimed", bond_returned: BigInt(a["amount"] ?? "0") };
+    return { ...gradient, status: "reclaimed", bond_returned: BigInt(a.amount ?? "0") };
   }
-  const reason = Number(a["reason"]);
+  const reason = Number(a.reason);
   return {
     ...gradient,
     status: reason === 0 ? "scored" : "rejected",
-    share_ppm: Number(a["share_ppm"]),
-    payout: BigInt(a["payout"] ?? "0"),
-    bond_returned: BigInt(a["bond_returned"] ?? "0"),
+    share_ppm: Number(a.share_ppm),
+    payout: BigInt(a.payout ?? "0"),
+    bond_returned: BigInt(a.bond_returned ?? "0"),
     reason,
   };
 }

@@ -54,9 +54,7 @@ export function loadDataset(folder: MineFolder, name: string): Dataset {
     return check(JSON.parse(text), SCHEMAS.dataset, MANIFEST_RULES) as Dataset;
   } catch (error) {
     if (!(error instanceof Violation || error instanceof SyntaxError)) throw error;
-    throw new DatasetDamaged(
-      `${about} is damaged: restore it from a backup, or delete the dataset`,
-    );
+    throw new DatasetDamaged(`${about} is damaged: restore it from a backup, or delete the dataset`);
   }
 }
 

@@ -38,7 +38,8 @@ function widened(step: FeatureStep, schema: TableSchema, width: number): number 
     default:
       break;
   }
-  if (width === 0) throw new TermsRefused(`step ${repr(step.kind)} needs columns: put a columns or text step before it`);
+  if (width === 0)
+    throw new TermsRefused(`step ${repr(step.kind)} needs columns: put a columns or text step before it`);
   if (step.kind !== "image-patches") return step.features ?? 0;
   const pixels = (step.height ?? 0) * (step.width ?? 0);
   if (pixels === 0 || width % pixels !== 0) {

@@ -123,7 +123,8 @@ export class Door {
       const length = this.#received[0]?.readUInt32BE(0) ?? 0;
       if (length > MAX_MESSAGE_BYTES) {
         const text = `training did not finish: an answer of ${length} bytes is refused`;
-        return this.#end(new errors.TrainingFailed(text));
+        this.#end(new errors.TrainingFailed(text));
+        return;
       }
       if (this.#size < 4 + length) return;
       const whole = Buffer.concat(this.#received);
@@ -169,9 +170,9 @@ class Foreign extends errors.OpenMinedError {
 
 /** Find the Python that has openmined: named, beside the command on PATH, or the repository's own. */
 export function findPython(): string {
-  const named = process.env["OPENMINED_PYTHON"];
+  const named = process.env.OPENMINED_PYTHON;
   if (named) return named;
-  for (const folder of (process.env["PATH"] ?? "").split(delimiter)) {
+  for (const folder of (process.env.PATH ?? "").split(delimiter)) {
     const command = join(folder, "openmined");
     if (!isProgram(command)) continue;
     const beside = join(dirname(realpathSync(command)), "python");

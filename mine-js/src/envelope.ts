@@ -25,8 +25,6 @@ export async function sealGradient(body: GradientBody, certificate: string): Pro
     const message = await createMessage({ binary: encode(body) });
     return (await encrypt({ message, encryptionKeys, format: "binary" })) as Uint8Array;
   } catch (error) {
-    throw new BadDownload(
-      `Capsule's certificate cannot be used: ${textOf(error).slice(0, 200)}`,
-    );
+    throw new BadDownload(`Capsule's certificate cannot be used: ${textOf(error).slice(0, 200)}`);
   }
 }

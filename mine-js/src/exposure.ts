@@ -14,11 +14,7 @@ const EXACT =
   "reading more than the sums.";
 
 /** Say what leaves the mine under a permission, and what could be computed from it. */
-export function explainExposure(
-  permission: DatasetPermission,
-  schema: TableSchema,
-  rows: number,
-): string[] {
+export function explainExposure(permission: DatasetPermission, schema: TableSchema, rows: number): string[] {
   if (permission.mode === "deny") {
     return ["No campaign may use this dataset. Nothing of it leaves this machine."];
   }
@@ -29,9 +25,7 @@ export function explainExposure(
   }
   const lines = [NEVER, `A campaign may train on: ${list(allowed)}.`, capsule(permission, rows), GRAM];
   if (rows < FEW_ROWS) {
-    lines.push(
-      `With only ${rows} rows a sum says much about each: set a privacy budget, or add rows.`,
-    );
+    lines.push(`With only ${rows} rows a sum says much about each: set a privacy budget, or add rows.`);
   }
   lines.push(permission.epsilon_budget === null ? EXACT : budget(permission.epsilon_budget));
   lines.push(

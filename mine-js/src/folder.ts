@@ -92,9 +92,7 @@ export class MineFolder {
       wrapped = readFileSync(join(this.path, "identity.age"));
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code;
-      throw new FolderError(
-        `${this.path}/identity.age cannot be read (${code}): restore it from a backup`,
-      );
+      throw new FolderError(`${this.path}/identity.age cannot be read (${code}): restore it from a backup`);
     }
     return Buffer.from(await unwrapWithPassphrase(wrapped, passphrase)).toString("ascii");
   }
@@ -112,9 +110,7 @@ export async function createMine(
     throw new MineExists(`${path} holds a mine already; choose another folder`);
   }
   if ([...passphrase].length < 8) {
-    throw new WrongPassphrase(
-      "a passphrase of fewer than 8 characters is refused: choose a longer",
-    );
+    throw new WrongPassphrase("a passphrase of fewer than 8 characters is refused: choose a longer");
   }
   for (const name of ["", "datasets", "cache", "releases", "outbox", "logs"]) {
     mkdirSync(join(path, name), { recursive: true, mode: 0o700 });
@@ -159,9 +155,7 @@ export class FolderLock {
       this.#db.exec("PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE;");
     } catch {
       this.#db.close();
-      throw new MineLocked(
-        `${folder} is in use by another mine${holder(this.#about)}: stop that one first`,
-      );
+      throw new MineLocked(`${folder} is in use by another mine${holder(this.#about)}: stop that one first`);
     }
     const about = { pid: process.pid, program: PROGRAM, since: nowText() };
     writePrivate(this.#about, JSON.stringify(about));

@@ -114,7 +114,7 @@ export class Ledger {
     const [db, version] = this.#guard(() => {
       const opened = new DatabaseSync(path);
       opened.exec("PRAGMA busy_timeout = 20000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;");
-      let found = Number(opened.prepare("PRAGMA user_version").get()?.["user_version"]);
+      let found = Number(opened.prepare("PRAGMA user_version").get()?.user_version);
       if (found === 0 && create) {
         opened.exec(`BEGIN; ${TABLES} PRAGMA user_version = 1; COMMIT;`);
         found = LEDGER_VERSION;
@@ -137,7 +137,7 @@ export class Ledger {
 
   /** Look the whole file over. */
   check(): void {
-    const found = this.#one("PRAGMA quick_check(1)")?.["quick_check"];
+    const found = this.#one("PRAGMA quick_check(1)")?.quick_check;
     if (found !== "ok") {
       throw new LedgerDamaged(`${this.path} is damaged (${found}): restore it from a backup`);
     }
@@ -145,7 +145,7 @@ export class Ledger {
 
   /** Return a number that changes when another connection wrote to the ledger. */
   changes(): number {
-    return Number(this.#one("PRAGMA data_version")?.["data_version"] ?? 0);
+    return Number(this.#one("PRAGMA data_version")?.data_version ?? 0);
   }
 
   // --- the chain ---
@@ -156,7 +156,7 @@ export class Ledger {
 
   /** Return a fact noted by name. */
   meta(key: string): string | null {
-    const found = this.#one("SELECT value FROM meta WHERE key = ?", key)?.["value"];
+    const found = this.#one("SELECT value FROM meta WHERE key = ?", key)?.value;
     return typeof found === "string" ? found : null;
   }
 
@@ -180,7 +180,7 @@ export class Ledger {
 
   events(): StoredEvent[] {
     return this.#all("SELECT * FROM events ORDER BY block, log_index").map(
-      (row) => ({ ...row, arguments: JSON.parse(String(row["arguments"])) }) as unknown as StoredEvent,
+      (row) => ({ ...row, arguments: JSON.parse(String(row.arguments)) }) as unknown as StoredEvent,
     );
   }
 
@@ -194,7 +194,7 @@ export class Ledger {
       campaign,
       dataset,
     );
-    if (last?.["verdict"] === decision.verdict && last["causes"] === causes) return false;
+    if (last?.verdict === decision.verdict && last.causes === causes) return false;
     this.#write(
       "INSERT INTO decisions (at, campaign, dataset, verdict, causes) VALUES (?, ?, ?, ?, ?)",
       nowText(),
@@ -211,7 +211,7 @@ export class Ledger {
     const inner = "SELECT max(id) FROM decisions GROUP BY campaign, dataset";
     const where = latest ? `WHERE id IN (${inner})` : "";
     return this.#all(`SELECT * FROM decisions ${where} ORDER BY id DESC LIMIT ?`, limit).map(
-      (row) => ({ ...row, causes: JSON.parse(String(row["causes"])) }) as unknown as DecisionRecord,
+      (row) => ({ ...row, causes: JSON.parse(String(row.causes)) }) as unknown as DecisionRecord,
     );
   }
 
@@ -225,17 +225,15 @@ export class Ledger {
   rememberCampaign(campaign: number, spec: string): boolean {
     return this.#transaction(() => {
       const known = this.#db.prepare("SELECT spec FROM campaigns WHERE campaign = ?").get(campaign);
-      const replaced = known !== undefined && known["spec"] !== spec;
+      const replaced = known !== undefined && known.spec !== spec;
       if (replaced) this.#retire(campaign);
-      this.#db
-        .prepare("INSERT OR IGNORE INTO campaigns (campaign, spec) VALUES (?, ?)")
-        .run(campaign, spec);
+      this.#db.prepare("INSERT OR IGNORE INTO campaigns (campaign, spec) VALUES (?, ?)").run(campaign, spec);
       return replaced;
     });
   }
 
   #retire(campaign: number): void {
-    const low = Number(this.#db.prepare("SELECT min(campaign) AS low FROM campaigns").get()?.["low"]);
+    const low = Number(this.#db.prepare("SELECT min(campaign) AS low FROM campaigns").get()?.low);
     const retired = Math.min(low, 0) - 1;
     for (const table of ["campaigns", "decisions", "answers", "submissions", "privacy"]) {
       this.#db.prepare(`UPDATE ${table} SET campaign = ? WHERE campaign = ?`).run(retired, campaign);
@@ -254,22 +252,16 @@ export class Ledger {
 
   titles(): Map<number, string> {
     const rows = this.#all("SELECT campaign, title FROM campaigns WHERE title IS NOT NULL");
-    return new Map(rows.map((row) => [Number(row["campaign"]), String(row["title"])]));
+    return new Map(rows.map((row) => [Number(row.campaign), String(row.title)]));
   }
 
   giveAnswer(campaign: number, dataset: string, answer: Answer): void {
-    this.#write(
-      "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)",
-      campaign,
-      dataset,
-      answer,
-      nowText(),
-    );
+    this.#write("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)", campaign, dataset, answer, nowText());
   }
 
   answer(campaign: number, dataset: string): Answer {
     const query = "SELECT answer FROM answers WHERE campaign = ? AND dataset = ?";
-    return (this.#one(query, campaign, dataset)?.["answer"] as Answer | undefined) ?? "none";
+    return (this.#one(query, campaign, dataset)?.answer as Answer | undefined) ?? "none";
   }
 
   // --- submissions ---
@@ -337,7 +329,7 @@ export class Ledger {
 
   epsilonSpent(dataset: string): number {
     const query = "SELECT total(epsilon) AS spent FROM privacy WHERE dataset = ?";
-    return Number(this.#one(query, dataset)?.["spent"] ?? 0);
+    return Number(this.#one(query, dataset)?.spent ?? 0);
   }
 
   privacyPaid(dataset: string, campaign: number): boolean {
@@ -443,14 +435,14 @@ function amount(value: SQLInputValue | undefined): bigint | null {
 function asSubmission(row: Row): Submission {
   return {
     ...(row as unknown as Submission),
-    datasets: JSON.parse(String(row["datasets"])) as string[],
-    left_mine: Boolean(row["left_mine"]),
-    bond: amount(row["bond"]),
-    payout: amount(row["payout"]),
-    bond_returned: amount(row["bond_returned"]),
+    datasets: JSON.parse(String(row.datasets)) as string[],
+    left_mine: Boolean(row.left_mine),
+    bond: amount(row.bond),
+    payout: amount(row.payout),
+    bond_returned: amount(row.bond_returned),
   };
 }
 
 function asWithdrawal(row: Row): Withdrawal {
-  return { ...(row as unknown as Withdrawal), amount: amount(row["amount"]) };
+  return { ...(row as unknown as Withdrawal), amount: amount(row.amount) };
 }

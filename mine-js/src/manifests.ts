@@ -175,9 +175,9 @@ export function encodeManifest(manifest: object): Uint8Array {
 export function decodeManifest<K extends Kind>(data: Uint8Array, kind: K): Manifests[K] {
   const wanted = `openmined/${kind}@1`;
   const value = parse(data, wanted);
-  if (value["format"] !== wanted) {
+  if (value.format !== wanted) {
     throw new UnknownFormat(
-      `expected a manifest of format ${repr(wanted)}, found ${short(value["format"])}: ` +
+      `expected a manifest of format ${repr(wanted)}, found ${short(value.format)}: ` +
         "update openmined, or check the CID it was read from",
     );
   }

@@ -8,11 +8,11 @@ import type { TomlTable } from "./toml.ts";
 
 /** Return a network as the `[network]` table of mine.toml. */
 export function loadNetwork(name: string): TomlTable {
-  const path = join(process.env["OPENMINED_HOME"] || join(homedir(), ".openmined"), "networks.json");
+  const path = join(process.env.OPENMINED_HOME || join(homedir(), ".openmined"), "networks.json");
   const networks = readNetworks(path);
-  const found = networks.find((network) => network["name"] === name);
+  const found = networks.find((network) => network.name === name);
   if (found === undefined) {
-    const known = sortedTexts(networks.map((network) => String(network["name"]))).join(", ") || "none";
+    const known = sortedTexts(networks.map((network) => String(network.name))).join(", ") || "none";
     const advice = name === "devnet" ? "start it with `openmined up`" : "add it";
     throw new UnknownNetwork(
       `no network ${repr(name)} in ${path} (known: ${known}): ${advice}, ` +
@@ -20,13 +20,13 @@ export function loadNetwork(name: string): TomlTable {
     );
   }
   return {
-    name: found["name"],
-    chain_id: BigInt(Number(found["chain_id"])),
-    rpc_url: found["rpc_url"],
-    sonar: found["sonar"],
-    store_url: found["store_url"],
-    ...(found["gateway_url"] ? { gateway_url: found["gateway_url"] } : {}),
-    from_block: BigInt(Number(found["first_block"] ?? 0)),
+    name: found.name,
+    chain_id: BigInt(Number(found.chain_id)),
+    rpc_url: found.rpc_url,
+    sonar: found.sonar,
+    store_url: found.store_url,
+    ...(found.gateway_url ? { gateway_url: found.gateway_url } : {}),
+    from_block: BigInt(Number(found.first_block ?? 0)),
   };
 }
 
@@ -40,7 +40,7 @@ function readNetworks(path: string): Record<string, unknown>[] {
   }
   try {
     const value: unknown = JSON.parse(text);
-    const networks = isObject(value) ? value["networks"] : undefined;
+    const networks = isObject(value) ? value.networks : undefined;
     if (Array.isArray(networks) && networks.every(isObject)) return networks;
   } catch {
     // Told below.

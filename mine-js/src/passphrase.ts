@@ -11,7 +11,9 @@ const MAX_BYTES = 4096;
 export async function readPassphrase(file: string | undefined, confirm = false): Promise<string> {
   if (file !== undefined) return fromFile(file);
   for (;;) {
-    const [first, second] = await typed(confirm ? ["Passphrase: ", "Repeat for confirmation: "] : ["Passphrase: "]);
+    const [first, second] = await typed(
+      confirm ? ["Passphrase: ", "Repeat for confirmation: "] : ["Passphrase: "],
+    );
     if (!confirm || first === second) return first ?? "";
     process.stderr.write("Error: The two entered values do not match.\n");
   }
@@ -28,9 +30,7 @@ function fromFile(file: string): string {
   }
   if (mode & 0o077) {
     const shown = (mode & 0o7777).toString(8).padStart(4, "0");
-    throw new SettingsError(
-      `${file} is readable by others (mode ${shown}): run \`chmod 600 ${file}\` first`,
-    );
+    throw new SettingsError(`${file} is readable by others (mode ${shown}): run \`chmod 600 ${file}\` first`);
   }
   if (data.length > MAX_BYTES) throw new SettingsError(`${file} is too long for a passphrase`);
   try {

@@ -14,7 +14,7 @@ export function changePermission(
   changes: Record<string, unknown>,
 ): DatasetPermission {
   const value = readSettings(folder.path);
-  const tables = (value["permissions"] ?? {}) as Record<string, TomlTable>;
+  const tables = (value.permissions ?? {}) as Record<string, TomlTable>;
   let permission: DatasetPermission;
   try {
     permission = checkPermission({ ...tables[dataset], ...changes });
@@ -43,7 +43,7 @@ export function parseChanges(texts: readonly string[]): Record<string, unknown> 
 
 function tomlValue(text: string): unknown {
   try {
-    return parseToml(`value = ${text}`)["value"];
+    return parseToml(`value = ${text}`).value;
   } catch {
     return text.trim();
   }

@@ -15,11 +15,7 @@ export interface RunOptions {
 }
 
 /** Run a mine until it is told to stop (SIGINT or SIGTERM), or for one pass. */
-export async function runMine(
-  folder: MineFolder,
-  secrets: Secrets,
-  options: RunOptions = {},
-): Promise<void> {
+export async function runMine(folder: MineFolder, secrets: Secrets, options: RunOptions = {}): Promise<void> {
   process.umask(0o077);
   const settings = folder.settings();
   const log = new ProgressLog(folder.logPath, settings.name, options.listener);

@@ -298,9 +298,11 @@ function bounded(found: number, schema: Schema, path: readonly string[], value: 
   const { minimum, maximum, exclusiveMinimum, exclusiveMaximum } = schema;
   let rule: string | undefined;
   if (maximum !== undefined && found > maximum) rule = `less than or equal to ${maximum}`;
-  else if (exclusiveMaximum !== undefined && found >= exclusiveMaximum) rule = `less than ${exclusiveMaximum}`;
+  else if (exclusiveMaximum !== undefined && found >= exclusiveMaximum)
+    rule = `less than ${exclusiveMaximum}`;
   else if (minimum !== undefined && found < minimum) rule = `greater than or equal to ${minimum}`;
-  else if (exclusiveMinimum !== undefined && found <= exclusiveMinimum) rule = `greater than ${exclusiveMinimum}`;
+  else if (exclusiveMinimum !== undefined && found <= exclusiveMinimum)
+    rule = `greater than ${exclusiveMinimum}`;
   if (rule !== undefined) throw new Violation(path, `Input should be ${rule}`, value);
   return found;
 }

@@ -60,8 +60,8 @@ export function readSettings(folder: string): TomlTable {
 
 /** Check settings that were read from `place`; the environment overrides them. */
 export function parseSettings(value: TomlTable, place: string): MineSettings {
-  if ("format" in value && value["format"] !== FORMAT) {
-    const found = repr(cut(String(value["format"]), 80));
+  if ("format" in value && value.format !== FORMAT) {
+    const found = repr(cut(String(value.format), 80));
     throw new SettingsError(`${place} is of format ${found}; this software reads ${repr(FORMAT)}`);
   }
   try {

@@ -64,9 +64,7 @@ function pad(power: string): string {
 }
 
 export function isObject(value: unknown): value is Record<string, unknown> {
-  return (
-    typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Float)
-  );
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Float);
 }
 
 /** Write a value as Python's repr does, for messages. */
@@ -77,7 +75,9 @@ export function repr(value: unknown): string {
   if (value === false) return "False";
   if (Array.isArray(value)) return `[${value.map(repr).join(", ")}]`;
   if (isObject(value)) {
-    return `{${Object.entries(value).map(([key, item]) => `${repr(key)}: ${repr(item)}`).join(", ")}}`;
+    return `{${Object.entries(value)
+      .map(([key, item]) => `${repr(key)}: ${repr(item)}`)
+      .join(", ")}}`;
   }
   if (value instanceof Float) return floatText(value.value);
   return String(value);

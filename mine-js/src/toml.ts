@@ -25,7 +25,10 @@ function writeTable(
   const plain = given.filter(([, item]) => !isObject(item));
   const tables = given.filter((pair): pair is [string, TomlTable] => isObject(pair[1]));
   const comment = heads[path.join(".")];
-  const head = (comment ?? "").split("\n").filter(Boolean).map((line) => `# ${line}`);
+  const head = (comment ?? "")
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => `# ${line}`);
   if (path.length > 0 && (plain.length > 0 || comment !== undefined || tables.length === 0)) {
     lines.push("", ...head, `[${path.map(keyText).join(".")}]`);
   } else if (path.length === 0) {

@@ -98,9 +98,7 @@ export function checkModel(
   const most = 2 * 8 * parameters.coeff_modulus_bits.length * parameters.poly_modulus_degree + HEADROOM;
   const large = manifest.ciphertexts.find((ref) => ref.size > most);
   if (large !== undefined) {
-    throw new BadDownload(
-      `a ciphertext of ${large.size} bytes is above the ${most} of these parameters`,
-    );
+    throw new BadDownload(`a ciphertext of ${large.size} bytes is above the ${most} of these parameters`);
   }
 }
 

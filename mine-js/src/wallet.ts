@@ -36,7 +36,7 @@ export function openWallet(path: string, passphrase: string): LocalAccount {
 
 /** Return the address that a keystore says it holds, without opening it. */
 export function keystoreAddress(path: string): string {
-  const address = `0x${String(readKeystore(path)["address"] ?? "").replace(/^0x/, "")}`;
+  const address = `0x${String(readKeystore(path).address ?? "").replace(/^0x/, "")}`;
   if (!isAddress(address, { strict: false })) {
     throw new KeystoreError(`${path} names no address: open it with its passphrase`);
   }
@@ -90,34 +90,29 @@ function seal(key: Buffer, address: string, passphrase: string, n: number): obje
 }
 
 function unseal(document: Record<string, unknown>, passphrase: string, path: string): Buffer {
-  const crypto = document["crypto"] ?? document["Crypto"];
-  if (!isObject(crypto) || document["version"] !== 3 || crypto["cipher"] !== "aes-128-ctr") {
+  const crypto = document.crypto ?? document.Crypto;
+  if (!isObject(crypto) || document.version !== 3 || crypto.cipher !== "aes-128-ctr") {
     throw new KeystoreError(`${path} is no keystore of version 3 with aes-128-ctr`);
   }
-  const parameters = crypto["kdfparams"];
-  const cipher = crypto["cipherparams"];
+  const parameters = crypto.kdfparams;
+  const cipher = crypto.cipherparams;
   if (!isObject(parameters) || !isObject(cipher)) throw damaged(path);
-  const derived = derive(String(crypto["kdf"]), parameters, passphrase, path);
-  const ciphertext = hex(crypto["ciphertext"], path);
-  const wanted = hex(crypto["mac"], path);
+  const derived = derive(String(crypto.kdf), parameters, passphrase, path);
+  const ciphertext = hex(crypto.ciphertext, path);
+  const wanted = hex(crypto.mac, path);
   const found = mac(derived, ciphertext);
   if (wanted.length !== found.length || !timingSafeEqual(found, wanted)) {
     throw new WrongPassphrase("the passphrase does not open the mine's wallet: type it again");
   }
-  const iv = hex(cipher["iv"], path);
+  const iv = hex(cipher.iv, path);
   if (iv.length !== 16 || ciphertext.length !== 32) throw damaged(path);
   const decipher = createDecipheriv("aes-128-ctr", derived.subarray(0, 16), iv);
   return Buffer.concat([decipher.update(ciphertext), decipher.final()]);
 }
 
-function derive(
-  kdf: string,
-  parameters: Record<string, unknown>,
-  passphrase: string,
-  path: string,
-): Buffer {
-  const salt = hex(parameters["salt"], path);
-  if (parameters["dklen"] !== 32) {
+function derive(kdf: string, parameters: Record<string, unknown>, passphrase: string, path: string): Buffer {
+  const salt = hex(parameters.salt, path);
+  if (parameters.dklen !== 32) {
     throw new KeystoreError(`${path} asks for a derived key of another length than 32 bytes`);
   }
   if (kdf === "scrypt") {
@@ -128,16 +123,14 @@ function derive(
     }
     return scryptSync(passphrase, salt, 32, { N: n, r, p, maxmem: 2 * MAX_SCRYPT_MEMORY });
   }
-  if (kdf === "pbkdf2" && parameters["prf"] === "hmac-sha256") {
-    const rounds = Number(parameters["c"]);
+  if (kdf === "pbkdf2" && parameters.prf === "hmac-sha256") {
+    const rounds = Number(parameters.c);
     if (!(rounds > 0 && rounds <= 10_000_000)) {
       throw new KeystoreError(`${path} asks for ${rounds} rounds of PBKDF2: too many`);
     }
     return pbkdf2Sync(passphrase, salt, rounds, 32, "sha256");
   }
-  throw new KeystoreError(
-    `${path} uses the key derivation ${repr(kdf)}; scrypt and pbkdf2 are known`,
-  );
+  throw new KeystoreError(`${path} uses the key derivation ${repr(kdf)}; scrypt and pbkdf2 are known`);
 }
 
 function mac(derived: Buffer, ciphertext: Buffer): Buffer {

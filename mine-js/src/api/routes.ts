@@ -54,7 +54,7 @@ export const ROUTES: readonly Route[] = [
     path: /^\/api\/v1\/datasets\/(?<name>[^/]+)$/,
     parameters: NAMED,
     status: 204,
-    answer: ({ context, parameters }) => deleteDataset(context.folder, parameters["name"] ?? ""),
+    answer: ({ context, parameters }) => deleteDataset(context.folder, parameters.name ?? ""),
   },
   {
     method: "PUT",
@@ -82,7 +82,7 @@ export const ROUTES: readonly Route[] = [
     path: /^\/api\/v1\/uploads\/(?<number>[^/]+)$/,
     parameters: { number: { type: "string", pattern: "^[a-f0-9]{32}$" } },
     status: 204,
-    answer: ({ context, parameters }) => context.uploads.forget(parameters["number"] ?? ""),
+    answer: ({ context, parameters }) => context.uploads.forget(parameters.number ?? ""),
   },
   {
     method: "POST",
@@ -208,7 +208,7 @@ function readDatasets({ context }: Asked): object[] {
 }
 
 function named({ context, parameters }: Asked): Dataset {
-  return loadDataset(context.folder, parameters["name"] ?? "");
+  return loadDataset(context.folder, parameters.name ?? "");
 }
 
 function readDataset(asked: Asked): object {
@@ -230,7 +230,7 @@ function explain(asked: Asked): object {
 }
 
 async function readAdapters({ context }: Asked): Promise<unknown> {
-  return (await context.door.ask({ action: "adapters" }))["adapters"];
+  return (await context.door.ask({ action: "adapters" })).adapters;
 }
 
 function upload({ context, request }: Asked): Promise<object> {
@@ -247,7 +247,7 @@ function unquoted(name: string): string {
 }
 
 function readImport({ context, parameters }: Asked): object {
-  const number = parameters["number"] ?? "";
+  const number = parameters.number ?? "";
   const state = context.imports.state(number);
   if (state === undefined) throw new NotThere(`there is no import ${number}`);
   return state;
@@ -280,7 +280,10 @@ function readCampaigns({ context }: Asked): object[] {
   ]);
   const newest = [...views.values()].sort((a, b) => b.campaign - a.campaign);
   return newest.map((view) =>
-    campaignAnswer(view, submissions.filter((s) => s.campaign === view.campaign)),
+    campaignAnswer(
+      view,
+      submissions.filter((s) => s.campaign === view.campaign),
+    ),
   );
 }
 
@@ -318,16 +321,14 @@ function decisionAnswer(record: DecisionRecord, titles: Map<number, string>): ob
 }
 
 function answerDecision({ context, parameters, body }: Asked): object {
-  const campaign = Number(parameters["campaign"]);
-  const dataset = parameters["dataset"] ?? "";
+  const campaign = Number(parameters.campaign);
+  const dataset = parameters.dataset ?? "";
   return withLedger(context, (ledger) => {
     const found = ledger
       .decisions(true)
       .find((record) => record.campaign === campaign && record.dataset === dataset);
     if (found === undefined) {
-      throw new NotThere(
-        `nothing was decided on campaign ${campaign} and dataset ${repr(dataset)}`,
-      );
+      throw new NotThere(`nothing was decided on campaign ${campaign} and dataset ${repr(dataset)}`);
     }
     ledger.giveAnswer(campaign, dataset, (body as { answer: Answer }).answer);
     return decisionAnswer(found, ledger.titles());

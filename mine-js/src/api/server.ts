@@ -4,13 +4,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from "node:http
 import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Door } from "../door.ts";
-import {
-  DatasetError,
-  FolderError,
-  OpenMinedError,
-  UnknownDataset,
-  WrongPassphrase,
-} from "../errors.ts";
+import { DatasetError, FolderError, OpenMinedError, UnknownDataset, WrongPassphrase } from "../errors.ts";
 import type { MineFolder } from "../folder.ts";
 import { OPENAPI_COMPACT } from "../generated/openapi.ts";
 import { MANIFEST_RULES } from "../manifests.ts";

@@ -21,9 +21,7 @@ export class Uploads {
   ): Promise<{ upload: string; name: string; bytes: number }> {
     this.#forgetOld();
     if (this.#held.size >= MAX_UPLOADS) {
-      throw new ImportRefused(
-        `${MAX_UPLOADS} uploads wait already: import or delete them first`,
-      );
+      throw new ImportRefused(`${MAX_UPLOADS} uploads wait already: import or delete them first`);
     }
     const upload = randomBytes(16).toString("hex");
     const name = plainName(given);

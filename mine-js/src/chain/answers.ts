@@ -58,42 +58,42 @@ export function readHash(value: unknown, what: string): Hex {
 
 export function readBlock(value: unknown, what: string): Block {
   const found = readObject(value, what);
-  const base = found["baseFeePerGas"];
+  const base = found.baseFeePerGas;
   return {
-    number: readCount(found["number"], "block number"),
-    hash: readHash(found["hash"], "block hash"),
-    timestamp: readCount(found["timestamp"], "timestamp"),
+    number: readCount(found.number, "block number"),
+    hash: readHash(found.hash, "block hash"),
+    timestamp: readCount(found.timestamp, "timestamp"),
     baseFee: base === undefined || base === null ? undefined : readQuantity(base, "base fee"),
   };
 }
 
 /** Read a receipt; null while the transaction is not mined. */
 export function readReceipt(value: unknown, what: string): Receipt | null {
-  if (value === null || (isObject(value) && (value["blockNumber"] ?? null) === null)) return null;
+  if (value === null || (isObject(value) && (value.blockNumber ?? null) === null)) return null;
   const found = readObject(value, what);
-  const logs = found["logs"];
+  const logs = found.logs;
   if (!Array.isArray(logs)) {
     throw new UndecodableAnswer(`the node's ${what} has no logs: use another node`);
   }
   return {
-    transaction: readHash(found["transactionHash"], "transaction hash"),
-    succeeded: readQuantity(found["status"], "status") === 1n,
+    transaction: readHash(found.transactionHash, "transaction hash"),
+    succeeded: readQuantity(found.status, "status") === 1n,
     logs: logs.map(readLog),
   };
 }
 
 export function readLog(value: unknown): RawLog {
   const found = readObject(value, "log");
-  const topics = found["topics"];
+  const topics = found.topics;
   if (!Array.isArray(topics)) throw new UndecodableAnswer("the node's log has no topics: use another node");
   return {
-    address: readData(found["address"], "address"),
+    address: readData(found.address, "address"),
     topics: topics.map((topic) => readHash(topic, "topic")),
-    data: readData(found["data"], "data of a log"),
-    blockNumber: readCount(found["blockNumber"], "block number"),
-    blockHash: readHash(found["blockHash"], "block hash"),
-    transactionHash: readHash(found["transactionHash"], "transaction hash"),
-    logIndex: readCount(found["logIndex"], "log index"),
+    data: readData(found.data, "data of a log"),
+    blockNumber: readCount(found.blockNumber, "block number"),
+    blockHash: readHash(found.blockHash, "block hash"),
+    transactionHash: readHash(found.transactionHash, "transaction hash"),
+    logIndex: readCount(found.logIndex, "log index"),
   };
 }
 

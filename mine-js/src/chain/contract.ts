@@ -33,10 +33,7 @@ export interface Submitted {
 }
 
 /** Connect to the contract that the settings name, and check that it is one. */
-export async function connectContract(
-  settings: MineSettings,
-  account: LocalAccount,
-): Promise<SonarContract> {
+export async function connectContract(settings: MineSettings, account: LocalAccount): Promise<SonarContract> {
   const { rpc_url, chain_id, sonar } = settings.network;
   const rpc = new Rpc(rpc_url);
   const found = await rpc.count("eth_chainId");
@@ -101,7 +98,7 @@ export class SonarContract {
     for (const log of receipt.logs) {
       const event = log.address.toLowerCase() === this.address.toLowerCase() ? decodeLog(log) : undefined;
       if (event?.name === "GradientSubmitted") {
-        return { gradient: Number(event.arguments["gradient"]), transaction: receipt.transaction };
+        return { gradient: Number(event.arguments.gradient), transaction: receipt.transaction };
       }
     }
     throw new ChainError(

@@ -49,9 +49,7 @@ export class EventCursor {
       const found = await this.#look();
       if (found !== null) return found;
     }
-    throw new ChainError(
-      "the chain was reorganised again and again while it was read: try later",
-    );
+    throw new ChainError("the chain was reorganised again and again while it was read: try later");
   }
 
   async #look(): Promise<Poll | null> {
@@ -68,7 +66,12 @@ export class EventCursor {
     return this.#found(events, rolledBackTo, last, thin(kept, events, last, before));
   }
 
-  #found(events: StoredEvent[], rolledBackTo: number | null, readTo: number, checkpoints: Checkpoint[]): Poll {
+  #found(
+    events: StoredEvent[],
+    rolledBackTo: number | null,
+    readTo: number,
+    checkpoints: Checkpoint[],
+  ): Poll {
     const state: CursorState = { first_block: this.#state.first_block, checkpoints };
     return { events, rolledBackTo, readTo, state: JSON.stringify(state) };
   }

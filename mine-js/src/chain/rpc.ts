@@ -110,8 +110,8 @@ export class Rpc {
     if (!isObject(answer) || !("result" in answer || "error" in answer)) {
       throw this.#unreachable(`HTTP status ${status} and no JSON-RPC answer`);
     }
-    const error = answer["error"];
-    if (error === null || error === undefined) return answer["result"];
+    const error = answer.error;
+    if (error === null || error === undefined) return answer.result;
     throw refusal(method, error);
   }
 
@@ -156,12 +156,12 @@ function describe(error: unknown): string {
 
 function refusal(method: string, error: unknown): Error {
   if (!isObject(error)) return new RpcRefused(method, 0, String(error));
-  const code = typeof error["code"] === "number" ? error["code"] : 0;
-  const message = String(error["message"] ?? "");
+  const code = typeof error.code === "number" ? error.code : 0;
+  const message = String(error.message ?? "");
   if (code === TOO_MANY && message.toLowerCase().includes("rate")) return new Passing(message);
   // geth and anvil: data is hex text; hardhat: an object that holds it under `data`.
-  let data: unknown = error["data"];
-  for (let depth = 0; depth < 3 && isObject(data); depth += 1) data = data["data"] ?? data["result"];
+  let data: unknown = error.data;
+  for (let depth = 0; depth < 3 && isObject(data); depth += 1) data = data.data ?? data.result;
   const hex = typeof data === "string" && /^0x([0-9a-fA-F]{2})*$/.test(data) ? data : "0x";
   return new RpcRefused(method, code, message, hex as `0x${string}`);
 }

@@ -134,9 +134,7 @@ export class Sender {
   async #prices(): Promise<{ maxFee: bigint; tip: bigint }> {
     const { baseFee } = await this.#rpc.newest();
     if (baseFee === undefined) {
-      throw new ChainError(
-        `chain ${this.#chainId} has no base fee: a chain with EIP-1559 is needed`,
-      );
+      throw new ChainError(`chain ${this.#chainId} has no base fee: a chain with EIP-1559 is needed`);
     }
     let tip = 10n ** 9n;
     try {

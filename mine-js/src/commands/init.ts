@@ -49,9 +49,7 @@ function networkTable(given: Given): TomlTable {
   const sonar = given.text("sonar");
   const store_url = given.text("store-url");
   if (!rpc_url || chain_id === undefined || !sonar || !store_url) {
-    throw new SettingsError(
-      "give --network NAME, or all of --rpc-url --chain-id --sonar --store-url",
-    );
+    throw new SettingsError("give --network NAME, or all of --rpc-url --chain-id --sonar --store-url");
   }
   const gateway_url = given.text("gateway-url");
   return {

@@ -57,14 +57,19 @@ export function printJson(value: unknown): void {
 
 /** Print rows as a table, or as JSON for programs. */
 export function printRows(rows: Record<string, unknown>[], asJson: boolean, empty: string): void {
-  if (asJson) return printJson(rows);
   const [first] = rows;
-  if (first === undefined) return say(empty);
+  if (asJson) printJson(rows);
+  else if (first === undefined) say(empty);
+  else printTable(first, rows);
+}
+
+function printTable(first: Record<string, unknown>, rows: Record<string, unknown>[]): void {
   const table = [
     Object.keys(first).map((name) => name.replaceAll("_", " ")),
     ...rows.map((row) => Object.values(row).map(cell)),
   ];
-  const widths = table[0]?.map((_, column) => Math.max(...table.map((line) => width(line[column] ?? "")))) ?? [];
+  const widths =
+    table[0]?.map((_, column) => Math.max(...table.map((line) => width(line[column] ?? "")))) ?? [];
   for (const line of table) {
     say(line.map((text, column) => text + " ".repeat((widths[column] ?? 0) - width(text))).join("  "));
   }

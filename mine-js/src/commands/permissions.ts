@@ -26,8 +26,8 @@ export async function permissions(args: string[]): Promise<void> {
   const known = loadDataset(mine, dataset);
   const changes = parseChanges(given.texts("set"));
   const mode = given.text("mode");
-  if (mode !== undefined) changes["mode"] = mode;
-  if (given.texts("fields").length > 0) changes["fields"] = given.texts("fields");
+  if (mode !== undefined) changes.mode = mode;
+  if (given.texts("fields").length > 0) changes.fields = given.texts("fields");
   const permission =
     Object.keys(changes).length > 0
       ? changePermission(mine, dataset, changes)

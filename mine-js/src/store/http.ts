@@ -105,6 +105,10 @@ function reason(error: unknown): string {
 }
 
 function printable(text: string): string {
-  const clean = text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, " ").split(/\s+/).filter(Boolean).join(" ");
+  const clean = text
+    .replace(/[\p{C}\p{Zl}\p{Zp}]/gu, " ")
+    .split(/\s+/)
+    .filter(Boolean)
+    .join(" ");
   return clean.slice(0, 300) || "no reason given";
 }

@@ -3,13 +3,7 @@ import { CarBufferWriter } from "@ipld/car";
 import type { CID } from "multiformats/cid";
 import { digest } from "../canonical.ts";
 import { BlobTooLarge, BlockMismatch, SizeMismatch, StoreRefused } from "../errors.ts";
-import {
-  type BlobRef,
-  decodeManifest,
-  encodeManifest,
-  type Kind,
-  MAX_MANIFEST_BYTES,
-} from "../manifests.ts";
+import { type BlobRef, decodeManifest, encodeManifest, type Kind, MAX_MANIFEST_BYTES } from "../manifests.ts";
 import { cut, isObject, repr } from "../text.ts";
 import { type Block, checkBlock, cidOf, cidOfDigest, parseCid, RAW } from "./cid.ts";
 import { ask } from "./http.ts";
@@ -90,7 +84,10 @@ export class Store {
     const codec = cid.code === RAW ? "raw" : "dag-pb";
     const path = `/api/v0/block/put?cid-codec=${codec}&mhtype=sha2-256&pin=true`;
     const lines = await this.#post(path, data, `block ${cid}`);
-    this.#checkAnswer(cid, lines.map((line) => line["Key"]));
+    this.#checkAnswer(
+      cid,
+      lines.map((line) => line.Key),
+    );
   }
 
   async #import(root: Block, blocks: Block[]): Promise<void> {
@@ -99,16 +96,16 @@ export class Store {
     for (const { cid, data } of blocks) writer.write({ cid, bytes: data });
     const archive = writer.close({ resize: true });
     const lines = await this.#post("/api/v0/dag/import?pin-roots=true", archive, `file ${root.cid}`);
-    const roots = lines.map((line) => line["Root"]).filter(isObject);
+    const roots = lines.map((line) => line.Root).filter(isObject);
     for (const found of roots) {
-      if (found["PinErrorMsg"]) {
-        const said = repr(cut(String(found["PinErrorMsg"]), 80));
+      if (found.PinErrorMsg) {
+        const said = repr(cut(String(found.PinErrorMsg), 80));
         throw new StoreRefused(`${this.#url} did not pin ${root.cid}: ${said}`);
       }
     }
     this.#checkAnswer(
       root.cid,
-      roots.map((found) => (isObject(found["Cid"]) ? found["Cid"]["/"] : undefined)),
+      roots.map((found) => (isObject(found.Cid) ? found.Cid["/"] : undefined)),
     );
   }
 
@@ -127,7 +124,10 @@ export class Store {
       return { method: "POST", body };
     };
     const answer = await ask(this.#url, path, request, MAX_ANSWER_BYTES, subject);
-    const lines = Buffer.from(answer).toString("utf8").split("\n").filter((line) => line.trim() !== "");
+    const lines = Buffer.from(answer)
+      .toString("utf8")
+      .split("\n")
+      .filter((line) => line.trim() !== "");
     try {
       const values = lines.map((line) => JSON.parse(line) as unknown);
       if (values.every(isObject)) return values;

@@ -82,7 +82,10 @@ function fileNode(links: Link[]): [Block, Link] {
   const data = dagPb.encode({ Data: unixfs, Links });
   const cid = cidOf(data, DAG_PB);
   const totalBytes = data.length + links.reduce((sum, link) => sum + link.totalBytes, 0);
-  return [{ cid, data }, { cid, fileBytes: size, totalBytes }];
+  return [
+    { cid, data },
+    { cid, fileBytes: size, totalBytes },
+  ];
 }
 
 function field(number: number, value: number): Buffer {
@@ -109,9 +112,7 @@ export async function readFile(
     const node = decodeBlock({ cid: part.cid, data: await fetch(part.cid) });
     if (part.size === null) {
       if (node.size > maxBytes) {
-        throw new BlobTooLarge(
-          `${root} holds ${node.size} bytes, at most ${maxBytes} were allowed for it`,
-        );
+        throw new BlobTooLarge(`${root} holds ${node.size} bytes, at most ${maxBytes} were allowed for it`);
       }
       left += 2 * Math.floor(node.size / SMALLEST_CHUNK);
     } else if (node.size !== part.size) {
@@ -165,7 +166,10 @@ function decodeBlock({ cid, data }: Block): FileNode {
   return { data: content, size: whole, links };
 }
 
-function decodeUnixfs(cid: CID, data: Uint8Array): { content: Uint8Array; size: number | null; sizes: number[] } {
+function decodeUnixfs(
+  cid: CID,
+  data: Uint8Array,
+): { content: Uint8Array; size: number | null; sizes: number[] } {
   let kind: number | undefined;
   let content: Uint8Array = new Uint8Array();
   let size: number | null = null;

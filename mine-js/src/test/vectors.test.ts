@@ -43,7 +43,9 @@ test("manifests: canonical bytes and digests", () => {
   assert.equal(manifests.length, 6);
   for (const name of manifests) {
     const data = bytes(`manifests/${name}`);
-    const digest = bytes(`manifests/${name.replace(".json", ".sha256")}`).toString().trim();
+    const digest = bytes(`manifests/${name.replace(".json", ".sha256")}`)
+      .toString()
+      .trim();
     assert.equal(hexDigest(data), digest.split(/\s/)[0], name);
     assert.deepEqual(Buffer.from(encodeCanonical(JSON.parse(data.toString()))), data, name);
   }
@@ -81,7 +83,10 @@ interface Recipe {
 
 function* content({ content: kind, seed, size }: Recipe): Generator<Uint8Array> {
   if (kind === "shake-256") {
-    yield createHash("shake256", { outputLength: Math.max(size, 1) }).update(seed).digest().subarray(0, size);
+    yield createHash("shake256", { outputLength: Math.max(size, 1) })
+      .update(seed)
+      .digest()
+      .subarray(0, size);
     return;
   }
   const zeros = Buffer.alloc(1 << 20);
