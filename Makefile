@@ -46,24 +46,28 @@ check: $(VENV)/.dev node_modules/.dev web/node_modules/.ready mine-js/node_modul
 	$(PY) -m openmined.sonar.contract --check
 	$(PY) tests/artifacts.py --check
 	$(PY) web/scripts/generate.py --check
+	$(PY) mine-js/scripts/generate.py --check
 	$(npm) --prefix web run check
 	$(npm) --prefix mine-js run check
 
-fix: $(VENV)/.dev web/node_modules/.ready ## Apply what the linters can mend.
+fix: $(VENV)/.dev web/node_modules/.ready mine-js/node_modules/.ready ## Apply what the linters can mend.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(npm) --prefix web run fix
+	$(npm) --prefix mine-js run fix
 
 artifact: $(VENV)/.dev web/node_modules/.ready ## Rebuild what is generated and committed: contract, schemas, types.
 	$(PY) -m openmined.sonar.contract
 	$(PY) tests/artifacts.py
 	$(PY) web/scripts/generate.py
+	$(PY) mine-js/scripts/generate.py
 
-bench: $(VENV)/.dev node_modules/.dev ## Measure; prints one table, writes benchmarks/results.json.
+bench: $(VENV)/.dev node_modules/.dev mine-js ## Measure; prints one table, writes benchmarks/results.json.
 	$(PY) benchmarks/syft_bench.py $(ARGS)
 	$(PY) benchmarks/gas.py
 	$(PY) benchmarks/capsule.py
 	$(PY) benchmarks/stats.py
+	$(PY) benchmarks/mine.py
 
 soak: $(VENV)/.dev node_modules/.dev ## Storm on a devnet. MINUTES=20 SEED=1 replays one; see docs/soak.md
 	$(PY) -m tests.soak --minutes $(or $(MINUTES),20) $(if $(SEED),--seed $(SEED)) $(ARGS)
