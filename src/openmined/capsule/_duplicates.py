@@ -67,16 +67,30 @@ def find_duplicates(new: Sequence[Fingerprint], known: Sequence[Fingerprint]) ->
     Of a pair the one submitted later is the copy. One mine's updates of different versions are
     never held against each other: with the same data they are honestly alike.
     """
-    copies: dict[int, int] = {}
-    field = _Field([*known, *new])
-    accepted = list(known)
+    copies = _search([*known], new, {})
+    while True:
+        # Many copies of one update bend the common direction towards it and hide one another there.
+        found = _search([*known], new, copies)
+        if found == copies:
+            return copies
+        copies = found
+
+
+def _search(
+    accepted: list[Fingerprint], new: Sequence[Fingerprint], copies: dict[int, int]
+) -> dict[int, int]:
+    """Look for copies, the common direction taken without those that are known already."""
+    found = dict(copies)
+    field = _Field([*accepted, *(one for one in new if one.gradient not in copies)])
     for candidate in sorted(new, key=lambda f: f.gradient):
+        if candidate.gradient in copies:
+            continue
         original = next((f for f in accepted if _is_copy(candidate, f, field)), None)
         if original is None:
             accepted.append(candidate)
         else:
-            copies[candidate.gradient] = original.gradient
-    return copies
+            found[candidate.gradient] = original.gradient
+    return found
 
 
 class _Field:
