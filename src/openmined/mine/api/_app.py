@@ -126,11 +126,20 @@ def _serve_interface(app: FastAPI) -> None:
 
     @app.get("/{path:path}", include_in_schema=False)
     def read_interface(path: str) -> FileResponse:
-        wanted = (STATIC / path).resolve() if path else index
-        if wanted.is_file() and wanted.is_relative_to(STATIC):
+        wanted = _find_file(path) if path else index
+        if wanted is not None and wanted.is_file():
             immutable = path.startswith("assets/")
             cache = "public, max-age=31536000, immutable" if immutable else "no-cache"
             return FileResponse(wanted, headers={"cache-control": cache})
         if path.startswith(("api/", "assets/")) or not index.is_file():
             raise HTTPException(404, "there is nothing here")
         return FileResponse(index, headers={"cache-control": "no-cache"})
+
+
+def _find_file(path: str) -> Path | None:
+    """Return the interface's file of that name; None if a stranger's path is none."""
+    try:
+        wanted = (STATIC / path).resolve()
+        return wanted if wanted.is_relative_to(STATIC) and wanted.is_file() else None
+    except (OSError, ValueError):  # too long for a name, or with a zero byte in it
+        return None
