@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import signal
 from typing import Any
 
 import numpy as np
 import psutil
+from eth_utils import to_checksum_address
 from tests.conformance.mines import Kind, Running, kind_of, make_mine, passphrase_file, run
 from tests.unit.mine.mine_world import MineWorld, rows, wait_for
+from tests.unit.sonar.token import Token
 
 from openmined.mine import MineFolder, change_permission
-from openmined.sonar import ETH, Score
+from openmined.mine._ledger import DecisionRecord
+from openmined.sonar import ETH, Score, _erc20
 from openmined.syft import (
     accumulate_statistics,
     apply_update,
@@ -30,6 +34,13 @@ def outcomes(folder: MineFolder, count: int) -> Any:
         return found if len(found) == count and all(s.final for s in found) else None
 
     return wait_for(look)
+
+
+def decided(folder: MineFolder, campaign: int, verdict: str) -> list[DecisionRecord]:
+    ledger = folder.ledger()
+    found = ledger.decisions(latest=True)
+    ledger.close()
+    return [d for d in found if (d.campaign, d.dataset, d.verdict) == (campaign, "*", verdict)]
 
 
 def test_it_trains_submits_and_is_paid(world: MineWorld, kind: Kind) -> None:
@@ -126,6 +137,43 @@ def test_what_it_may_not_do_it_says(world: MineWorld, kind: Kind) -> None:
         assert mine.process.poll() is None
 
 
+def test_a_bond_in_a_token_is_paid_and_comes_back(world: MineWorld, kind: Kind) -> None:
+    token = Token(world.data_scientist)
+    token.mint(world.data_scientist.wallet, 10**18)
+    permission = {"mode": "automatic", "fields": ["*"], "tokens": [token.address.lower()]}
+    folder, secrets = make_mine(world, f"token-{kind.name}", permission=permission)
+    miner = secrets.wallet.address
+    with Running(kind, folder.path) as mine:
+        opened = world.launch_open(token=token.address, bond=700)
+        # There is no money for the bond: said with amount, token and address, and waited for.
+        wait_for(lambda: decided(folder, opened.campaign, "wait"), 40)
+        (decision,) = decided(folder, opened.campaign, "wait")
+        assert [cause["code"] for cause in decision.causes] == ["funds"]
+        assert decision.text == (
+            f"{miner} needs 700 units of token {to_checksum_address(token.address)}, 0 are there: "
+            "send it at least 700 more and run again"
+        )
+        assert world.submitted(opened.campaign) == []
+        token.mint(secrets.wallet, 900)
+        (event,) = world.wait_submitted(opened.campaign)
+        capsule = world.capsule
+        assert capsule.balance(miner, token.address) == 200
+        (left,) = capsule._ask(_erc20.ALLOWANCE, token.address, miner, capsule.address)
+        assert left == 0, "no more is approved than is taken"
+        world.score(opened, 900_000, [Score(event.gradient, 1_000_000)])
+        (submission,) = outcomes(folder, 1)
+        mine.stop()
+    payout = 800_000 * (99 * 10**16) // 900_000
+    assert (submission.payout, submission.bond, submission.bond_returned) == (payout, 700, 700)
+    told = json.loads(run(kind, "earnings", folder.path, "--json").stdout)
+    assert [row["earned_wei"] for row in told["tokens"]] == [str(payout)]
+    secret = passphrase_file(folder.path.parent)
+    words = ("--token", token.address, "--passphrase-file", secret, "--json")
+    done = run(kind, "withdraw", folder.path, *words)
+    assert done.returncode == 0, done.stderr
+    assert world.capsule.balance(miner, token.address) == 200 + 700 + payout
+
+
 def test_stopped_in_training_nothing_is_left_running(world: MineWorld) -> None:
     kind = kind_of("node")
     batch = rows(20_000)
@@ -137,6 +185,9 @@ def test_stopped_in_training_nothing_is_left_running(world: MineWorld) -> None:
         wait_for(lambda: log.exists() and '"step": "training"' in log.read_text(), 40)
         below = psutil.Process(mine.process.pid).children(recursive=True)
         assert len(below) == 2, "the door, and the training below it"
+        # As Ctrl-C does, which reaches every process of a terminal.
+        for process in below:
+            process.send_signal(signal.SIGINT)
         mine.stop()
         assert mine.process.returncode == 0
         _, alive = psutil.wait_procs(below, timeout=10)
