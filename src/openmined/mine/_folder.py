@@ -45,7 +45,7 @@ from openmined.mine._ledger import Ledger, now_text
 from openmined.mine._settings import SETTINGS_FILE, MineSettings, load_settings, save_settings
 
 if TYPE_CHECKING:
-    from openmined.mine._wallet import MineWallet
+    from openmined.sonar import Wallet
 
 Cost = Literal["standard", "light"]
 
@@ -58,7 +58,7 @@ class Secrets:
     """What the passphrase opens. It is never written, logged or printed."""
 
     identity: str
-    wallet: MineWallet
+    wallet: Wallet
 
     def __repr__(self) -> str:
         return f"Secrets({self.wallet.address})"
@@ -143,11 +143,11 @@ class MineFolder:
         Raises:
             WrongPassphrase: if the passphrase opens one or both of them not.
         """
-        from openmined.mine._wallet import MineWallet
+        from openmined.sonar import Wallet
         from openmined.sonar import WrongPassphrase as WrongForWallet
 
         try:
-            wallet = MineWallet.from_keystore(self.wallet_path, passphrase)
+            wallet = Wallet.from_keystore(self.wallet_path, passphrase)
         except WrongForWallet as error:
             raise WrongPassphrase(
                 "the passphrase does not open the mine's wallet: type it again"
@@ -175,7 +175,7 @@ def create_mine(
         WrongPassphrase: if the passphrase is too short.
         SettingsError: if a setting is not valid.
     """
-    from openmined.mine._wallet import MineWallet
+    from openmined.sonar import Wallet
 
     if (path / SETTINGS_FILE).exists():
         raise MineExists(f"{path} holds a mine already; choose another folder")
@@ -189,9 +189,9 @@ def create_mine(
     path.chmod(0o700)
     keystore = path / "wallet.json"
     if keystore.exists():
-        wallet = MineWallet.from_keystore(keystore, passphrase)
+        wallet = Wallet.from_keystore(keystore, passphrase)
     else:
-        wallet = MineWallet.create(keystore, passphrase, cost=cost)
+        wallet = Wallet.create(keystore, passphrase, cost=cost)
     factor = WORK_FACTOR if cost == "standard" else LIGHT_WORK_FACTOR
     identity, recipient = generate_identity()
     wrapped = wrap_with_passphrase(identity.encode(), passphrase, factor)

@@ -28,7 +28,7 @@ from openmined.mine._reporting import Reporter
 from openmined.mine._steps import Step
 from openmined.mine._withdraw import pay_out
 from openmined.mine._work import Worker
-from openmined.protocol import OpenMinedError, Phase, Reason, SonarRef
+from openmined.protocol import ManifestError, OpenMinedError, Phase, Reason, SonarRef
 
 if TYPE_CHECKING:
     from openmined.sonar import SonarContract
@@ -344,10 +344,17 @@ class MineLoop:
 
     def _work(self, view: CampaignView, work: Callable[[], Submission]) -> None:
         from openmined.sonar import Reverted
+        from openmined.syft import SyftError
 
         try:
             work()
-        except (CampaignUnusable, TrainingFailed, DatasetDamaged) as error:
+        except (
+            CampaignUnusable,
+            TrainingFailed,
+            DatasetDamaged,
+            ManifestError,
+            SyftError,
+        ) as error:
             self._give_up(view, str(error), "unusable")
         except Reverted as error:
             self._give_up(view, error.reason or str(error), "refused-by-contract")
@@ -390,7 +397,7 @@ def fruitless(done: Sequence[Submission], patience: int) -> str:
     tail = [s for s in done if s.reason != Reason.STALE][-patience:]
     if len(tail) == patience and not any(s.share_ppm for s in tail):
         return f"its last {patience} gradients earned nothing"
-    lost = [s for s in tail[-_LOST_BONDS:] if s.reason and Reason(s.reason).loses_bond]
+    lost = [s for s in tail[-_LOST_BONDS:] if s.reason and s.reason < Reason.STALE]
     if len(lost) == _LOST_BONDS:
         return f"its last {_LOST_BONDS} gradients lost their bonds"
     return ""

@@ -21,11 +21,12 @@ from openmined.mine._ledger import Ledger
 from openmined.mine._progress import ProgressLog
 from openmined.mine._settings import MineSettings
 from openmined.mine._steps import Step
-from openmined.mine._wallet import MineWallet
 from openmined.protocol import SonarRef
 
 if TYPE_CHECKING:
     import httpx
+
+    from openmined.sonar import Wallet
 
 DAY_S = 86_400
 MAX_SEQUENCE = 24
@@ -98,7 +99,7 @@ class Reporter:
 
     folder: MineFolder
     ledger: Ledger
-    wallet: MineWallet
+    wallet: Wallet
     chain: SonarRef
     log: ProgressLog
     clock: Callable[[], float] = time.time

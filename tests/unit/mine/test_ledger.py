@@ -198,3 +198,11 @@ def test_a_mine_leaves_a_campaign_that_takes_its_bonds(ledger: Ledger) -> None:
     assert fruitless(ledger.submissions(1), 8) == ""
     outcome(ledger, 3, 0, 3)
     assert "lost their bonds" in fruitless(ledger.submissions(1), 8)
+
+
+def test_a_reason_that_this_software_does_not_know_counts_by_its_bond(ledger: Ledger) -> None:
+    outcome(ledger, 1, 0, 99)
+    outcome(ledger, 2, 0, 99)
+    assert "lost their bonds" in fruitless(ledger.submissions(1), 8)
+    outcome(ledger, 3, 0, 200)
+    assert fruitless(ledger.submissions(1), 8) == "", "from 128 the bond came back"

@@ -131,6 +131,23 @@ def test_signatures_are_those_of_eth_account() -> None:
         assert bytes.fromhex(hash_[2:]) == bytes(expected.hash)
 
 
+def test_typed_data_is_signed_as_eth_account_does() -> None:
+    from eth_account import Account
+
+    key = bytes(range(1, 33))
+    document = {
+        "types": {
+            "EIP712Domain": [{"name": "name", "type": "string"}],
+            "Report": [{"name": "count", "type": "uint256"}],
+        },
+        "primaryType": "Report",
+        "domain": {"name": "openmined"},
+        "message": {"count": 17},
+    }
+    expected = Account.from_key(key).sign_typed_data(full_message=document).signature
+    assert Wallet(key).sign_typed_data(document) == "0x" + bytes(expected).hex()
+
+
 def test_devnet_accounts_are_anvils() -> None:
     # As anvil prints them.
     assert devnet_wallet(0).address == "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
