@@ -217,11 +217,24 @@ def _score(
     def score(found: Sequence[Update]) -> ScoredBatch:
         if bench.manifest.update.kind == "local-steps":
             return score_local_steps(
-                bench.validation, standing, found, rules, seed=seed, sketch_key=key
+                bench.validation,
+                standing,
+                found,
+                rules,
+                seed=seed,
+                sketch_key=key,
+                executor=ctx.executor,
             )
         optimizer = choose_optimizer(bench.spec, bench.validation)
         return score_gradients(
-            bench.validation, standing, found, rules, optimizer, seed=seed, sketch_key=key
+            bench.validation,
+            standing,
+            found,
+            rules,
+            optimizer,
+            seed=seed,
+            sketch_key=key,
+            executor=ctx.executor,
         )
 
     privacy = _privacy(ctx, bench, row)

@@ -30,11 +30,12 @@ from openmined.capsule._folder import (
 )
 from openmined.capsule._keyring import Unlock, open_keyring
 from openmined.capsule._log import Log, json_lines, log_file
-from openmined.capsule._loop import Capsule
+from openmined.capsule._loop import Capsule, wait
 from openmined.capsule._serving import interface
 from openmined.capsule._state import open_read_only
 from openmined.protocol import format_wei
-from openmined.sonar import ETH, keystore_address, load_network
+from openmined.sonar import ETH, RpcUnreachable, keystore_address, load_network
+from openmined.storage import StoreUnreachable
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -179,6 +180,19 @@ def _try(folder: Path, unlock: Unlock) -> None:
 
 
 def _work(folder: Path, unlock: Unlock, log: Log, stopping: list[int]) -> None:
+    """Work until stopped; a chain or store that is not there yet is waited for."""
+    settings = check_folder(folder)
+    while not stopping:
+        try:
+            _work_connected(folder, unlock, log, stopping)
+            return
+        except (RpcUnreachable, StoreUnreachable) as error:
+            whom = "chain" if isinstance(error, RpcUnreachable) else "store"
+            log.write_change("start", "waiting", whom=whom, cause=str(error))
+            wait(settings.loop.retry_s, lambda: bool(stopping))
+
+
+def _work_connected(folder: Path, unlock: Unlock, log: Log, stopping: list[int]) -> None:
     with unsealed(folder, unlock, log) as context:
         log.write("started", address=context.address, certificate=context.identity.fingerprint)
         context.state.set_meta("seal", "open")

@@ -45,6 +45,28 @@ class Blend:
         return (self.score, -self.loss) > (other.score, -other.loss)
 
 
+@dataclass(frozen=True, eq=False)
+class Explained:
+    """How much of what is left the best non-negative combination of a coalition explains.
+
+    max over c >= 0 of |R|^2 - |R - sum c_i M_i|^2 with R the targets less the base. Nobody's
+    claims and no search enter, more members never explain less, and noise explains little. Inner
+    products of the moves suffice: `gram` <M_i, M_j> and `pull` <M_i, R>.
+    """
+
+    gram: Array
+    pull: Array
+
+    def __call__(self, coalition: frozenset[int]) -> float:
+        """Return it for a coalition of updates, by index."""
+        if not coalition:
+            return 0.0
+        rows = sorted(coalition)
+        gram, pull = self.gram[np.ix_(rows, rows)], self.pull[rows]
+        fitted = _nonnegative_fit(gram, pull)
+        return float(2.0 * fitted @ pull - fitted @ gram @ fitted)
+
+
 @dataclass(frozen=True)
 class BatchGame:
     """A batch as a cooperative game on outputs.
@@ -96,25 +118,17 @@ class BatchGame:
         fitted = self._fitted(list(members))
         return self._search(fitted, _FIT_STEPS, best) if fitted.any() else best
 
+    def among(self, members: Sequence[int]) -> BatchGame:
+        """Return the game of these members alone."""
+        rows = list(members)
+        return BatchGame(self.validation, self.base, self.moves[rows], self.samples[rows])
+
     @cached_property
-    def _explaining(self) -> tuple[Array, Array]:
-        """Inner products of moves with each other and with what is left to explain."""
+    def explained(self) -> Explained:
+        """What coalitions explain of what is left."""
         moves = self.validation.about_mean(self.moves).reshape(self.updates, -1)
         left = self.validation.about_mean(self.validation.targets - self.base)
-        return moves @ moves.T, moves @ left.ravel()
-
-    def explained(self, members: Sequence[int]) -> float:
-        """Return how much of what is left the best non-negative combination explains.
-
-        max over c >= 0 of |R|^2 - |R - sum c_i M_i|^2 with R the targets less the base. Nobody's
-        claims and no search enter, more members never explain less, and noise explains little.
-        """
-        if not members:
-            return 0.0
-        gram, pull = self._explaining
-        rows = list(members)
-        fitted = _nonnegative_fit(gram[np.ix_(rows, rows)], pull[rows])
-        return float(2.0 * fitted @ pull[rows] - fitted @ gram[np.ix_(rows, rows)] @ fitted)
+        return Explained(moves @ moves.T, moves @ left.ravel())
 
     def _search(self, direction: Array, steps: Sequence[float], best: Blend) -> Blend:
         """Try all steps along a direction at once; keep the best of them, or `best`.

@@ -22,6 +22,7 @@ from openmined.capsule._steps import Step
 from openmined.protocol import SonarRef
 from openmined.sonar import SonarContract
 from openmined.storage import Store
+from openmined.syft import Executor
 
 if TYPE_CHECKING:
     from openmined.capsule._envelopes import Opener
@@ -46,6 +47,7 @@ class Context:
     store: Store
     contract: SonarContract
     log: Log
+    executor: Executor | None = None
     on_step: Callable[[Step], None] = field(default=_nothing)
     opener: Opener | None = None
     """Opens envelopes in place of `open_envelopes`; for simulations that count what they cost."""

@@ -40,6 +40,7 @@ from openmined.syft import (
     AdamState,
     Anderson,
     AndersonState,
+    Executor,
     LearningSpec,
     MLPClassifier,
 )
@@ -151,10 +152,11 @@ def score_gradients(
     *,
     seed: int,
     sketch_key: bytes,
+    executor: Executor | None = None,
 ) -> ScoredBatch:
     """Score plain gradients: a step on the mean of those that neither harm nor dilute it."""
     usable, verdicts, prints = screen_updates(validation, standing, updates, sketch_key)
-    batch = _Batch(validation, standing, optimizer, usable)
+    batch = Batch(validation, standing, optimizer, usable)
     harmful = batch.find_harmful(harm_threshold(validation, rules)) if usable else set()
     verdicts |= {
         usable[i].gradient: Verdict(0, Reason.HARMFUL, STATING_HARM) for i in sorted(harmful)
@@ -173,7 +175,7 @@ def score_gradients(
     accuracy_ppm = rules.round(accuracy)
     attribution: AttributionKind = "none"
     if rules.counts(accuracy_ppm):
-        attribution, shares = batch.attribute(members, seed)
+        attribution, shares = batch.attribute(members, seed, executor)
         verdicts |= {
             usable[i].gradient: Verdict(share) for i, share in zip(members, shares, strict=True)
         }
@@ -183,13 +185,16 @@ def score_gradients(
 
 
 @dataclass(frozen=True)
-class _Batch:
+class Batch:
+    """The usable gradients of a batch, and steps with some of them."""
+
     validation: ValidationSet
     standing: Standing
     optimizer: Optimizer
     updates: Sequence[Update]
 
     def step(self, members: Sequence[int]) -> Step:
+        """Take the step of these members."""
         # Gradients taken elsewhere than at the standing weights say nothing to a memory.
         version = self.standing.version
         fresh = all(self.updates[i].version == version for i in members)
@@ -249,7 +254,7 @@ class _Batch:
         return left
 
     def attribute(
-        self, members: Sequence[int], seed: int
+        self, members: Sequence[int], seed: int, executor: Executor | None
     ) -> tuple[AttributionKind, tuple[int, ...]]:
         """Split the gain of a step.
 
@@ -259,26 +264,24 @@ class _Batch:
         """
         value = self._explained(members) if self.validation.linear else self._reached(members)
         whole = abs(value(frozenset(range(len(members)))))
-        found = attribute_gain(len(members), value, seed=seed, cutoff=CUTOFF * whole)
+        found = attribute_gain(
+            len(members), value, seed=seed, cutoff=CUTOFF * whole, executor=executor
+        )
         return found.kind, to_shares_ppm(found.values, list(self._weights(members)))
 
     def _explained(self, members: Sequence[int]) -> Value:
-        moves = np.array([self.validation.outputs(self.updates[i].direction) for i in members])
+        moves = self.validation.outputs_of([self.updates[i].direction for i in members])
         base = self.validation.outputs(self.standing.weights)
-        game = BatchGame(self.validation, base, moves, self._weights(members))
-        return lambda coalition: game.explained(sorted(coalition))
+        return BatchGame(self.validation, base, moves, self._weights(members)).explained
 
     def _reached(self, members: Sequence[int]) -> Value:
         before = self.validation.unexplained(self.validation.outputs(self.standing.weights))
+        return Reached(self, members, before)
 
-        def value(coalition: frozenset[int]) -> float:
-            if not coalition:
-                return 0.0
-            pull = self.pull([members[i] for i in sorted(coalition)])
-            outputs = self.validation.outputs(self.optimizer.repeat(self.standing, pull, 1.0))
-            return before - self.validation.unexplained(outputs)
-
-        return value
+    def reach(self, members: Sequence[int]) -> float:
+        """Return how far the outputs are from the targets after the step of these members."""
+        weights = self.optimizer.repeat(self.standing, self.pull(members), 1.0)
+        return self.validation.unexplained(self.validation.outputs(weights))
 
     def _loss_drop(self, members: Sequence[int]) -> float:
         return self._measure(self.standing.weights)[1] - self._repeat(members)[1]
@@ -306,6 +309,22 @@ class _Batch:
         weights = self._weights(members)
         directions = np.array([self.updates[i].direction for i in members])
         return np.asarray(np.tensordot(weights / weights.sum(), directions, 1))
+
+
+@dataclass(frozen=True, eq=False)
+class Reached:
+    """How much nearer to the targets the step of a coalition of members leads."""
+
+    batch: Batch
+    members: Sequence[int]
+    before: float
+    """How far the outputs are from the targets without a step."""
+
+    def __call__(self, coalition: frozenset[int]) -> float:
+        """Return it for a coalition, by place among the members."""
+        if not coalition:
+            return 0.0
+        return self.before - self.batch.reach([self.members[i] for i in sorted(coalition)])
 
 
 def largest_curvature(validation: ValidationSet, l2: float) -> float:

@@ -7,6 +7,7 @@ weighted sum of (rows, outputs) arrays. Networks go their own way.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -57,6 +58,16 @@ class ValidationSet:
             return self.features @ weights
         estimator = MLPEstimator(self.network, weights)
         return estimator.decision_function(self.features)
+
+    def outputs_of(self, directions: Sequence[Array]) -> Array:
+        """Return what each direction does to a linear model's outputs, (directions, rows, outputs).
+
+        One product for all: many small ones take ten times as long.
+        """
+        assert self.linear
+        together = self.features @ np.concatenate(directions, axis=1)
+        apart = together.reshape(self.rows, len(directions), -1)
+        return np.ascontiguousarray(np.moveaxis(apart, 1, 0))
 
     def score(self, outputs: Array) -> float:
         """Return accuracy (rows whose largest output is their class) or R2, mean over targets."""

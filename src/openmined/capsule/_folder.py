@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from openmined.capsule._state import State
 from openmined.capsule._steps import Step
 from openmined.sonar import SonarContract, Wallet, connect_sonar
 from openmined.storage import Store, connect_store
+from openmined.syft import Executor, RayExecutor, open_executor
 
 WALLET_FILE = "wallet.json"
 IDENTITY_FILE = "identity.pgp.age"
@@ -124,21 +126,39 @@ def unsealed(
         WrongPassphrase, SealError, StateError, SettingsError: if the folder cannot be used.
         FolderBusy: if another Capsule works in it.
         SonarError, StorageError: if chain or store are not there.
+        LimitError: if the settings name a Ray cluster that is not there.
     """
     settings = check_folder(folder)
     with only_one(folder):
         keyring = open_keyring(folder, unlock)
         identity = read_identity(folder, keyring)
         state = State.open(folder)
-        contract, store = connect(settings, open_wallet(folder, keyring))
-        try:
-            context = Context(folder, settings, keyring, identity, state, store, contract, log)
-            if on_step is not None:
-                context.on_step = on_step
-            yield context
-        finally:
-            contract.close()
-            state.close()
+        with contextlib.closing(state), scoring_executor(settings) as executor:
+            contract, store = connect(settings, open_wallet(folder, keyring))
+            with contextlib.closing(contract):
+                context = Context(folder, settings, keyring, identity, state, store, contract, log)
+                context.executor = executor
+                if on_step is not None:
+                    context.on_step = on_step
+                yield context
+
+
+@contextlib.contextmanager
+def scoring_executor(settings: CapsuleSettings) -> Iterator[Executor | None]:
+    """Return what the settings name to compute the shares of large batches on.
+
+    Raises:
+        LimitError: if Ray is not installed, or its cluster does not answer.
+    """
+    limits = settings.limits
+    processes = limits.processes or os.cpu_count() or 1
+    own = f"processes:{processes}" if processes > 1 else "here"
+    executor = open_executor(limits.executor or own)
+    try:
+        yield executor
+    finally:
+        if isinstance(executor, RayExecutor):
+            executor.close()
 
 
 def mark_sealed(folder: Path) -> None:

@@ -80,17 +80,17 @@ class Capsule:
         """Work until `stop()`; errors that pass are said and waited out."""
         load_solver()
         loop = self._ctx.settings.loop
-        wait = loop.poll_interval_s
+        pause_s = loop.poll_interval_s
         while not stop():
             try:
                 busy = self.turn()
                 self._say_resumed()
-                wait = 0.0 if busy else loop.poll_interval_s
+                pause_s = 0.0 if busy else loop.poll_interval_s
             except (SonarError, StorageError, StateError) as error:
-                wait = min(loop.retry_s, max(2.0 * wait, loop.poll_interval_s))
+                pause_s = min(loop.retry_s, max(2.0 * pause_s, loop.poll_interval_s))
                 self._say_waiting(error)
-            if wait:
-                _wait(wait, stop)
+            if pause_s:
+                wait(pause_s, stop)
 
     def _say_waiting(self, error: Exception) -> None:
         self._waiting_since = self._waiting_since or time.monotonic()
@@ -180,8 +180,8 @@ class Capsule:
             busy = self._advance(event)
         except (StorageError, SonarError, CapsuleError, SyftError) as error:
             loop = self._ctx.settings.loop
-            wait = min(loop.retry_s, max(2.0 * waited, loop.poll_interval_s))
-            self._retry[campaign] = (time.monotonic() + wait, wait)
+            pause_s = min(loop.retry_s, max(2.0 * waited, loop.poll_interval_s))
+            self._retry[campaign] = (time.monotonic() + pause_s, pause_s)
             self._ctx.log.write_change(
                 f"campaign {campaign}",
                 "waiting" if isinstance(error, StorageError | SonarError) else "stuck",
@@ -428,7 +428,8 @@ def _whom(error: Exception) -> str:
     return "store" if isinstance(error, StorageError) else "chain"
 
 
-def _wait(seconds: float, stop: Callable[[], bool]) -> None:
+def wait(seconds: float, stop: Callable[[], bool]) -> None:
+    """Wait, or until `stop()`."""
     until = time.monotonic() + seconds
     while not stop() and (left := until - time.monotonic()) > 0:
         time.sleep(min(left, 0.2))

@@ -29,7 +29,7 @@ from openmined.capsule._duplicates import Fingerprint, find_duplicates, sketch_u
 from openmined.capsule._evaluation import ValidationSet
 from openmined.capsule._shapley import attribute_gain, to_shares_ppm
 from openmined.protocol import PPM, Reason, accuracy_to_ppm
-from openmined.syft import AdamState, AndersonState
+from openmined.syft import AdamState, AndersonState, Executor
 
 Array = NDArray[np.float64]
 Memory = AndersonState | AdamState | None
@@ -132,22 +132,23 @@ def score_local_steps(
     *,
     seed: int,
     sketch_key: bytes,
+    executor: Executor | None = None,
 ) -> ScoredBatch:
     """Score updates that carry whole local training runs."""
     usable, verdicts, prints = screen_updates(validation, standing, updates, sketch_key)
-    if usable:
-        harmful = find_harmful(
-            _game(validation, standing, usable), harm_threshold(validation, rules)
-        )
-        spoilers = {usable[i].gradient for i in harmful}
-        verdicts |= {one: Verdict(0, Reason.HARMFUL, STATING_HARM) for one in sorted(spoilers)}
-        usable = [update for update in usable if update.gradient not in spoilers]
-    lucky = find_chance(validation, standing, [update.direction for update in usable])
-    verdicts |= {usable[i].gradient: Verdict(note=STATING_CHANCE) for i in sorted(lucky)}
-    usable = [update for i, update in enumerate(usable) if i not in lucky]
     if not usable:
         return nothing_gained(validation, standing, rules, verdicts, prints)
-    game = _game(validation, standing, usable)
+    everybody = _game(validation, standing, usable)
+    harmful = find_harmful(everybody, harm_threshold(validation, rules))
+    lucky = find_chance(validation, standing, [update.direction for update in usable])
+    verdicts |= {usable[i].gradient: Verdict(note=STATING_CHANCE) for i in sorted(lucky)}
+    verdicts |= {
+        usable[i].gradient: Verdict(0, Reason.HARMFUL, STATING_HARM) for i in sorted(harmful)
+    }
+    members = [i for i in range(len(usable)) if i not in harmful | lucky]
+    if not members:
+        return nothing_gained(validation, standing, rules, verdicts, prints)
+    usable, game = [usable[i] for i in members], everybody.among(members)
     blend = choose_blend(game, tolerance=rules.release_step_ppm / PPM)
     accuracy_ppm = rules.round(blend.score)
     counts = rules.counts(accuracy_ppm)
@@ -158,24 +159,25 @@ def score_local_steps(
     weights = standing.weights + np.tensordot(blend.coefficients, directions, 1)
     attribution: AttributionKind = "none"
     if counts:
-        attribution, shares = _attribute(game, blend, seed)
+        attribution, shares = _attribute(game, blend, seed, executor)
         verdicts |= {u.gradient: Verdict(share) for u, share in zip(usable, shares, strict=True)}
     return ScoredBatch(verdicts, weights, blend.score, accuracy_ppm, attribution, prints)
 
 
-def _attribute(game: BatchGame, blend: Blend, seed: int) -> tuple[AttributionKind, tuple[int, ...]]:
+def _attribute(
+    game: BatchGame, blend: Blend, seed: int, executor: Executor | None
+) -> tuple[AttributionKind, tuple[int, ...]]:
     """Split the gain of a batch among everybody, also whom the blend left out.
 
     The contract pays for accuracy, which moves in whole rows: between two mines of a batch chance
     would decide. So a coalition is worth what it explains of the validation targets. Mines with
     alike data, of which the blend needed one, are paid alike.
     """
-
-    def value(coalition: frozenset[int]) -> float:
-        return game.explained(sorted(coalition))
-
-    whole = value(frozenset(range(game.updates)))
-    found = attribute_gain(game.updates, value, seed=seed, cutoff=CUTOFF * whole)
+    explained = game.explained
+    whole = explained(frozenset(range(game.updates)))
+    found = attribute_gain(
+        game.updates, explained, seed=seed, cutoff=CUTOFF * whole, executor=executor
+    )
     used = np.abs(blend.coefficients)
     fallback = used if used.any() else np.ones(game.updates)
     return found.kind, to_shares_ppm(found.values, fallback.tolist())
@@ -186,13 +188,16 @@ def screen_updates(
 ) -> tuple[list[Update], dict[int, Verdict], tuple[Fingerprint, ...]]:
     """Sort out absurd updates and duplicates."""
     verdicts: dict[int, Verdict] = {}
-    sane: list[Update] = []
-    for update in sorted(updates, key=lambda u: u.gradient):
-        trouble = _absurdity(validation, update)
-        if trouble:
-            verdicts[update.gradient] = Verdict(0, Reason.ABSURD, trouble)
-        else:
-            sane.append(update)
+    sane = sorted(updates, key=lambda update: update.gradient)
+    for absurd in (_absurd_weights, _absurd_outputs):
+        troubles = absurd(validation, sane)
+        found = {
+            u.gradient: Verdict(0, Reason.ABSURD, t)
+            for u, t in zip(sane, troubles, strict=True)
+            if t
+        }
+        sane = [update for update in sane if update.gradient not in found]
+        verdicts |= found
     prints = [
         Fingerprint(u.gradient, u.miner, u.version, sketch_update(u.direction, sketch_key))
         for u in sane
@@ -227,22 +232,27 @@ def find_chance(
     return {i for i, direction in enumerate(directions) if nearness(direction) < CHANCE}
 
 
-def _absurdity(validation: ValidationSet, update: Update) -> str:
-    if not np.isfinite(update.direction).all():
-        return "not finite"
-    if float(np.abs(update.direction).max(initial=0.0)) > ABSURD_OUTPUT:
-        return f"a weight of more than {ABSURD_OUTPUT:.0e}"
-    if not validation.linear:
-        return ""
-    largest = float(np.abs(validation.outputs(update.direction)).max(initial=0.0))
-    if largest > ABSURD_OUTPUT:
-        return f"moves the outputs by more than {ABSURD_OUTPUT:.0e}"
-    return ""
+def _absurd_weights(_: ValidationSet, updates: Sequence[Update]) -> list[str]:
+    def trouble(direction: Array) -> str:
+        if not np.isfinite(direction).all():
+            return "not finite"
+        absurd = float(np.abs(direction).max(initial=0.0)) > ABSURD_OUTPUT
+        return f"a weight of more than {ABSURD_OUTPUT:.0e}" if absurd else ""
+
+    return [trouble(update.direction) for update in updates]
+
+
+def _absurd_outputs(validation: ValidationSet, updates: Sequence[Update]) -> list[str]:
+    if not (updates and validation.linear):
+        return [""] * len(updates)
+    moves = validation.outputs_of([update.direction for update in updates])
+    absurd = np.abs(moves).max(axis=(1, 2)) > ABSURD_OUTPUT
+    return [f"moves the outputs by more than {ABSURD_OUTPUT:.0e}" if one else "" for one in absurd]
 
 
 def _game(validation: ValidationSet, standing: Standing, updates: Sequence[Update]) -> BatchGame:
     base = validation.outputs(standing.weights)
-    moves = np.array([validation.outputs(update.direction) for update in updates])
+    moves = validation.outputs_of([update.direction for update in updates])
     return BatchGame(validation, base, moves, np.array([float(u.samples) for u in updates]))
 
 

@@ -12,14 +12,19 @@ and an order is cut off once what is left to gain is negligible.
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import factorial
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from openmined.protocol import PPM
+from openmined.syft import Executor, map_arrays
+
+Array = NDArray[np.float64]
 
 Coalition = frozenset[int]
 Value = Callable[[Coalition], float]
@@ -27,6 +32,8 @@ Value = Callable[[Coalition], float]
 
 MAX_EXACT_PLAYERS = 6
 _MIN_ORDERS = 30
+_MANY_PLAYERS = 16
+"""Fewer are split sooner here than another process starts."""
 _STANDARD_ERROR = 0.03
 
 
@@ -38,14 +45,17 @@ class Attribution:
     values: tuple[float, ...]
 
 
-def attribute_gain(players: int, value: Value, *, seed: int, cutoff: float) -> Attribution:
+def attribute_gain(
+    players: int, value: Value, *, seed: int, cutoff: float, executor: Executor | None = None
+) -> Attribution:
     """Split v(everybody) - v(nobody) among the players.
 
     Args:
         players: how many there are; they are numbered from 0.
-        value: the game; called at most once per coalition.
+        value: the game; called at most once per coalition in each process.
         seed: of the sampled orders, so that the split can be repeated.
         cutoff: a remaining gain below this is not looked into (sampled orders only).
+        executor: walks the orders of large batches, several at a time; the split is the same.
     """
     game = _remember(value)
     if players == 0:
@@ -54,7 +64,8 @@ def attribute_gain(players: int, value: Value, *, seed: int, cutoff: float) -> A
         return Attribution("single", (game(Coalition({0})) - game(Coalition()),))
     if players <= MAX_EXACT_PLAYERS:
         return Attribution("shapley-exact", exact_shapley(players, game))
-    return Attribution("shapley-sampled", sampled_shapley(players, game, seed, cutoff))
+    values = sampled_shapley(players, value, seed, cutoff, executor=executor)
+    return Attribution("shapley-sampled", values)
 
 
 def exact_shapley(players: int, value: Value) -> tuple[float, ...]:
@@ -75,7 +86,12 @@ def exact_shapley(players: int, value: Value) -> tuple[float, ...]:
 
 
 def sampled_shapley(
-    players: int, value: Value, seed: int, cutoff: float, rounds: int = 24
+    players: int,
+    value: Value,
+    seed: int,
+    cutoff: float,
+    rounds: int = 24,
+    executor: Executor | None = None,
 ) -> tuple[float, ...]:
     """Estimate the Shapley values from orders in which each player leads once a round.
 
@@ -83,30 +99,46 @@ def sampled_shapley(
     the whole gain. The values sum to the gain but for what the cutoff left out.
     """
     order_of = random.Random(seed)  # noqa: S311 -- repeatability is wanted here, not secrecy
-    everybody, nobody = value(Coalition(range(players))), value(Coalition())
-    tolerance = _STANDARD_ERROR * abs(everybody - nobody)
-    total, squares, drawn = [0.0] * players, [0.0] * players, 0
+    game = _remember(value)
+    ends = (game(Coalition()), game(Coalition(range(players))))
+    tolerance = _STANDARD_ERROR * abs(ends[1] - ends[0])
+    walked = np.empty((0, players))
     for _ in range(rounds):
-        for leader in range(players):
-            others = [player for player in range(players) if player != leader]
-            order_of.shuffle(others)
-            gains = _walk([leader, *others], value, (nobody, everybody), cutoff)
-            for player, gain in gains.items():
-                total[player] += gain
-                squares[player] += gain * gain
-            drawn += 1
-        if drawn >= _MIN_ORDERS and _largest_error(total, squares, drawn) <= tolerance:
+        orders = np.array([_order(leader, players, order_of) for leader in range(players)])
+        if executor is None or players < _MANY_PLAYERS:
+            gains = walk_orders(game, ends, cutoff, orders)
+        else:
+            parts = [(part,) for part in np.array_split(orders, executor.workers) if len(part)]
+            shared = (value, ends, cutoff)
+            gains = np.vstack(list(map_arrays(walk_orders, parts, executor, shared=shared)))
+        walked = np.vstack([walked, gains])
+        error = float(np.sqrt(walked.var(axis=0) / len(walked)).max())
+        if len(walked) >= _MIN_ORDERS and error <= tolerance:
             break
-    return tuple(part / drawn for part in total)
+    return tuple(walked.mean(axis=0).tolist())
 
 
-def _walk(
-    order: Sequence[int], value: Value, ends: tuple[float, float], cutoff: float
-) -> dict[int, float]:
-    """Return what each player adds on arrival; who is cut off adds nothing."""
+def _order(leader: int, players: int, order_of: random.Random) -> list[int]:
+    others = [player for player in range(players) if player != leader]
+    order_of.shuffle(others)
+    return [leader, *others]
+
+
+def walk_orders(
+    value: Value, ends: tuple[float, float], cutoff: float, orders: NDArray[np.intp]
+) -> Array:
+    """Return what each player adds on arrival in each order, shape (orders, players).
+
+    `ends` are the values of nobody and of everybody. Who is cut off adds nothing.
+    """
+    game = _remember(value)
+    return np.array([_walk(order, game, ends, cutoff) for order in orders.tolist()])
+
+
+def _walk(order: list[int], value: Value, ends: tuple[float, float], cutoff: float) -> list[float]:
     standing, everybody = ends
     present: set[int] = set()
-    gains: dict[int, float] = {}
+    gains = [0.0] * len(order)
     for player in order:
         # The last to arrive is never cut off: it closes the sum at v(everybody).
         if abs(everybody - standing) <= cutoff and len(present) + 1 < len(order):
@@ -116,14 +148,6 @@ def _walk(
         gains[player] = reached - standing
         standing = reached
     return gains
-
-
-def _largest_error(total: Sequence[float], squares: Sequence[float], drawn: int) -> float:
-    variances = (
-        max(0.0, square / drawn - (part / drawn) ** 2)
-        for part, square in zip(total, squares, strict=True)
-    )
-    return max(math.sqrt(variance / drawn) for variance in variances)
 
 
 def _members(mask: int, players: int) -> Coalition:
