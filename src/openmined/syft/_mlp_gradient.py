@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 
     from openmined.protocol import CKKSParameters
     from openmined.syft._executors import Executor, Tick
-    from openmined.syft._mlp_layout import MLPLayout
+    from openmined.syft._mlp_layout import Group, MLPLayout
 
 
 Floats = NDArray[np.float64]
@@ -144,7 +144,8 @@ class _Network:
     def _weights(self) -> tuple[list[list[Any]], list[Any], list[Any]]:
         """The baby steps of W1, W2, and W2 at the level of the way back."""
         W1, W2 = load_mlp_model(self.model)
-        shifts = [_baby_shifts(self.machine, item) for item in W1]
+        groups = zip(W1, self.layout.groups, strict=True)
+        shifts = [_baby_shifts(self.machine, item, group) for item, group in groups]
         return shifts, W2, [self.machine.lower(item, 4) for item in W2]
 
     def add_blocks(self, rows: Floats, targets: Floats, tick: Tick) -> _Sums:
@@ -233,9 +234,9 @@ def _check_batch(X: Any, Y: Any, packing: MLPPacking) -> tuple[Floats, Floats]:
     return rows, targets
 
 
-def _baby_shifts(machine: Machine, item: Any) -> list[Any]:
+def _baby_shifts(machine: Machine, item: Any, group: Group) -> list[Any]:
     shifts = [item]
-    for _ in range(machine.layout.baby - 1):
+    for _ in range(group.babies(machine.layout.baby) - 1):
         shifts.append(machine.rotate(shifts[-1], 1))
     return shifts
 

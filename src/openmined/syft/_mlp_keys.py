@@ -102,13 +102,14 @@ def rotations(layout: MLPLayout) -> dict[int, tuple[int, ...]]:
         for group in layout.groups
         for power in range((block // group.period).bit_length() - 1)
     ]
-    backwards = [-1] if layout.baby > 1 else []
+    steps = [1] if layout.baby > 1 else []
+    steps += [layout.baby] if layout.giant > 1 else []
     needed = {
-        7: [1, layout.baby] if layout.baby > 1 else [layout.baby],
+        7: steps,
         5: [block] if layout.baby_classes > 1 else [],
         4: turns,
         3: ([-block] if layout.baby_classes > 1 else []) + [block // 2, -(block // 2)],
-        2: [*backwards, -layout.baby, *folds, -(block // 4), *repeats],
+        2: [*(-step for step in steps), *folds, -(block // 4), *repeats],
     }
     return {
         level: tuple(sorted({step % half for step in steps} - {0}))

@@ -9,8 +9,8 @@ Samples are right-aligned in their block. Inputs and classes come in complex pai
 - W1: pairs of inputs w_q = W1[2q] + i W1[2q+1] in groups of a period p that divides P; slot
   (unit, s) of a group's ciphertext holds pair s mod p of its group. The sample in slot s reads pair
   q at a distance delta with s + delta = q (mod p) inside the block: backwards where it can, else
-  forwards, so -p < delta < p. The ciphertext is sent rotated by `shift` = the largest period, so
-  that all rotations are the one way.
+  forwards, so -p < delta < p. The ciphertext is sent rotated by p - 1, so that all rotations are
+  the one way. A last group that fills its period badly is split in two where that saves work.
 - W2: classes w_k = W2[:, 2k] + i W2[:, 2k+1], padded to a power of two K = A B; ciphertext (a, b)
   holds W2[unit + b, unit - a B mod K] in every slot of a unit's block.
 - outputs: slot (unit, sample) holds class unit mod K, so each class is there H/K times.
@@ -35,6 +35,12 @@ Floats = NDArray[np.float64]
 Slots = NDArray[np.complex128]
 
 
+# In units of one more distance (an encoding, a multiplication there and one back):
+_BABY_STEP = 9.0  # a rotation at the first level, one at the last
+_CIPHERTEXT = 3.0
+_USUAL_BABY = 16
+
+
 @dataclass(frozen=True)
 class Group:
     """Pairs of inputs that share a ciphertext: the first, how many, and their period."""
@@ -42,6 +48,20 @@ class Group:
     first: int
     count: int
     period: int
+
+    @property
+    def shift(self) -> int:
+        """How far the group's ciphertext is rotated ahead."""
+        return self.period - 1
+
+    @property
+    def distances(self) -> int:
+        """How many distances there are between its pairs and the samples of a full block."""
+        return self.period - 1 + self.count
+
+    def babies(self, baby: int) -> int:
+        """Baby steps, of `baby` at most, that its distances need."""
+        return min(baby, self.distances)
 
 
 @dataclass(frozen=True)
@@ -96,27 +116,26 @@ class MLPLayout:
     @cached_property
     def groups(self) -> tuple[Group, ...]:
         """The groups of pairs: full blocks, then a remainder in one or two powers of two."""
-        found: list[Group] = []
-        first = 0
-        while first < self.pairs:
-            rest = self.pairs - first
-            period = min(self.block, next_power_of_two(rest))
-            if period > 1.5 * rest:
-                period //= 2
-            found.append(Group(first, min(rest, period), period))
-            first += found[-1].count
-        return tuple(found)
-
-    @cached_property
-    def shift(self) -> int:
-        """How far the ciphertexts of W1 are rotated ahead."""
-        return max(group.period for group in self.groups)
+        full = range(0, self.pairs - self.block + 1, self.block)
+        found = [Group(first, self.block, self.block) for first in full]
+        rest = self.pairs - len(found) * self.block
+        return (*found, *_divide(self.pairs - rest, rest, self.block))
 
     @cached_property
     def baby(self) -> int:
-        """Baby steps b over the distances: 2 shift / b giant steps against b per group."""
-        best = np.sqrt(2.0 * self.shift / len(self.groups))
-        return 1 << max(0, round(float(np.log2(best))))
+        """b, the baby steps that lead to the fewest rotations; the larger of several."""
+        reach = max(group.distances for group in self.groups)
+
+        def count(baby: int) -> int:
+            babies = sum(group.babies(baby) - 1 for group in self.groups)
+            return 2 * (-(-reach // baby) - 1) + 2 * babies
+
+        return min(range(reach, 0, -1), key=count)
+
+    @property
+    def giant(self) -> int:
+        """Giant steps."""
+        return -(-max(group.distances for group in self.groups) // self.baby)
 
     def spread_inputs(self, W1: Floats) -> list[Slots]:
         """Return the slots of W1, (inputs, hidden), a vector per group."""
@@ -128,14 +147,14 @@ class MLPLayout:
             place = position % group.period
             used = place < group.count
             block[: W1.shape[1], used] = paired[group.first + place[used]].T
-            vectors.append(np.roll(block.reshape(-1), self.shift))
+            vectors.append(np.roll(block.reshape(-1), group.shift))
         return vectors
 
     def gather_inputs(self, vectors: list[Slots]) -> Floats:
         """Return the gradient of W1 from the slots of the groups' ciphertexts (conjugated)."""
         paired = np.zeros((self.pairs, self.packing.hidden), dtype=np.complex128)
         for group, vector in zip(self.groups, vectors, strict=True):
-            block = np.roll(vector, -self.shift).reshape(self.units, self.block)
+            block = np.roll(vector, -group.shift).reshape(self.units, self.block)
             chosen = block[: self.packing.hidden, : group.count]
             paired[group.first : group.first + group.count] = chosen.T.conj()
         return _unpair_rows(paired, self.packing.inputs)
@@ -146,7 +165,7 @@ class MLPLayout:
         for group in self.groups:
             block = np.zeros((self.units, self.block), dtype=np.bool_)
             block[: self.packing.hidden, : group.count] = True
-            marks.append(np.roll(block.reshape(-1), self.shift))
+            marks.append(np.roll(block.reshape(-1), group.shift))
         return marks
 
     def spread_outputs(self, W2: Floats) -> list[Slots]:
@@ -167,7 +186,7 @@ class MLPLayout:
         return (unit + b) % self.units, shifted
 
     def distances(self, samples: int) -> dict[tuple[int, int], tuple[Slots, Slots]]:
-        """Return, by (group, distance + shift), the slots and pairs that meet at that distance.
+        """Return, by (group, distance + its shift), the slots and pairs that meet at that distance.
 
         Args:
             samples: in the block, right-aligned.
@@ -180,7 +199,7 @@ class MLPLayout:
                 delta = np.where(slot + delta >= 0, delta, delta + group.period)
                 for distance in np.unique(delta):
                     here = slot[delta == distance]
-                    key = (number, int(distance) + self.shift)
+                    key = (number, int(distance) + group.shift)
                     slots, pairs = found.get(key, (np.zeros(0, int), np.zeros(0, int)))
                     chosen = np.full(len(here), group.first + pair)
                     found[key] = (np.concatenate([slots, here]), np.concatenate([pairs, chosen]))
@@ -191,6 +210,24 @@ class MLPLayout:
         paired = np.zeros((self.padded_classes, self.block), dtype=np.complex128)
         paired[: self.classes, self.block - len(Y) :] = _pair_rows(Y.T, self.classes)
         return np.tile(paired, (self.units // self.padded_classes, 1)).reshape(-1)
+
+
+def _divide(first: int, count: int, block: int) -> tuple[Group, ...]:
+    """Lay out less than a block of pairs: in one group, or in a full one and what remains."""
+    if not count:
+        return ()
+    whole = (Group(first, count, next_power_of_two(count)),)
+    if count == whole[0].period:
+        return whole
+    half = whole[0].period // 2
+    parts = (Group(first, half, half), *_divide(first + half, count - half, block))
+    return min(whole, parts, key=lambda groups: sum(_cost(group, block) for group in groups))
+
+
+def _cost(group: Group, block: int) -> float:
+    repeats = (block // group.period).bit_length() - 1
+    steps = group.babies(_USUAL_BABY) - 1
+    return group.distances + _BABY_STEP * steps + repeats + _CIPHERTEXT
 
 
 def _pair_rows(matrix: Floats, pairs: int) -> Slots:

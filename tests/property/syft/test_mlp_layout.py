@@ -102,4 +102,6 @@ def test_every_pair_meets_every_sample_once(network):
         for slot, pair in zip(slots, pairs, strict=True)
     ]
     assert len(met) == len(set(met)) == samples * layout.pairs
-    assert all(0 < distance < 2 * layout.shift for _, distance in layout.distances(samples))
+    for group, distance in layout.distances(samples):
+        assert 0 <= distance < layout.groups[group].distances
+        assert distance < layout.baby * layout.giant
