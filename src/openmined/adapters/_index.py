@@ -8,7 +8,7 @@ added twice, and what an export holds twice is kept twice.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -20,13 +20,14 @@ from openmined.adapters._hashes import HASH, Hashes, row_hashes
 _MAGIC = b"openmined/row-index@1\n"
 _STORED = np.dtype([("hash", HASH), ("count", "<u4")])
 _BUCKETS = 64
+_PIECE_ROWS = 65_536
 _Counts = npt.NDArray[np.uint32]
 
 
 class RowIndex:
     """The rows of a dataset as hashes and counts. One index serves all imports into a dataset.
 
-    Call `start_import` before each export, then `select_new` on its batches; keep `to_bytes` with
+    Call `start_import` before each export, then `select_new` on its batches; `write` it beside
     the dataset once the import is complete. 24 bytes a row in memory, 20 at rest.
     """
 
@@ -70,30 +71,41 @@ class RowIndex:
         """Count the distinct rows."""
         return sum(len(bucket.merged()[0]) for bucket in self._buckets)
 
-    def to_bytes(self) -> bytes:
-        """Return the index without its key, what was imported so far included."""
-        parts = [_MAGIC]
+    def write(self, stream: BinaryIO) -> None:
+        """Write the index without its key, what was imported so far included, a bucket at a time."""
+        stream.write(_MAGIC)
         for bucket in self._buckets:
             hashes, known, seen = bucket.merged()
             stored = np.empty(len(hashes), _STORED)
             stored["hash"], stored["count"] = hashes, np.maximum(known, seen)
-            parts.append(stored.tobytes())
-        return b"".join(parts)
+            stream.write(stored.tobytes())
 
     @classmethod
-    def from_bytes(cls, data: bytes, key: bytes, identity: Sequence[str] = ()) -> RowIndex:
-        """Read what `to_bytes` wrote.
+    def read(cls, stream: BinaryIO, key: bytes, identity: Sequence[str] = ()) -> RowIndex:
+        """Read what `write` wrote, a piece at a time.
 
         Raises:
             AdapterError: if it is none of ours, or damaged.
         """
-        if not data.startswith(_MAGIC) or (len(data) - len(_MAGIC)) % _STORED.itemsize:
-            raise AdapterError(f"{len(data)} bytes that are no row index: import from scratch")
-        stored = np.sort(np.frombuffer(data, _STORED, offset=len(_MAGIC)), order="hash")
+        if _read_piece(stream, len(_MAGIC)) != _MAGIC:
+            raise AdapterError("these bytes are no row index: import from scratch")
         index = cls(key, identity)
-        index._look_up_and_add(stored["hash"].copy(), stored["count"].copy())
+        while piece := _read_piece(stream, _PIECE_ROWS * _STORED.itemsize):
+            if len(piece) % _STORED.itemsize:
+                raise AdapterError("the row index ends in the middle of a row: import from scratch")
+            stored = np.sort(np.frombuffer(piece, _STORED), order="hash")
+            index._look_up_and_add(stored["hash"].copy(), stored["count"].copy())
         index.start_import()
         return index
+
+
+def _read_piece(stream: BinaryIO, size: int) -> bytes:
+    """Read `size` bytes, fewer at the end only: pipes give what they have."""
+    parts = []
+    while size and (part := stream.read(size)):
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
 
 
 def _numbered(inverse: npt.NDArray[np.intp], counts: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:

@@ -292,22 +292,22 @@ def _load_index(place: Path, identity: str, dataset: Dataset) -> tuple[bytes, Ro
         return os.urandom(_KEY_BYTES), None
     try:
         with decrypting(place / _INDEX, identity) as stream:
-            key, data = stream.read(_KEY_BYTES), stream.read()
+            key = stream.read(_KEY_BYTES)
+            return key, RowIndex.read(stream, key, dataset.identity)
     except FileNotFoundError:
         raise DatasetDamaged(f"{place / _INDEX} is missing: restore it from a backup") from None
-    return key, RowIndex.from_bytes(data, key, dataset.identity)
 
 
 def _save_index(folder: MineFolder, path: Path, key: bytes, index: RowIndex) -> None:
     import pyarrow as pa
 
-    # Streamed: ten million rows make two hundred megabytes of hashes.
+    # Ten million rows make two hundred megabytes of hashes: they are streamed too.
     pa.default_memory_pool().release_unused()
     partial = path.with_name(f".{path.name}.partial")
     partial.unlink(missing_ok=True)
     with encrypting(partial, folder.recipient) as stream:
         stream.write(key)
-        stream.write(index.to_bytes())
+        index.write(stream)
     partial.chmod(0o600)
     partial.replace(path)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections import Counter
-from typing import Any
+from collections.abc import Callable
+from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
 import pytest
@@ -34,6 +36,12 @@ def add(index: RowIndex, rows: list[Any], size: int = 3) -> list[Any]:
     return added
 
 
+def written(index: RowIndex) -> bytes:
+    stream = io.BytesIO()
+    index.write(stream)
+    return stream.getvalue()
+
+
 ROW = st.tuples(st.none() | st.integers(0, 3), st.none() | st.sampled_from(["", "a", "b"]))
 EXPORTS = st.lists(st.lists(ROW, max_size=12), max_size=5)
 
@@ -46,7 +54,7 @@ def test_each_row_is_kept_as_often_as_the_export_that_held_it_most(
     for rows in exports:
         kept += Counter(add(index, rows, size))
         wanted |= Counter(rows)
-        index = RowIndex.from_bytes(index.to_bytes(), KEY)
+        index = RowIndex.read(io.BytesIO(written(index)), KEY)
     assert kept == wanted
     assert len(index) == len(wanted)
 
@@ -113,11 +121,40 @@ def test_every_type_tells_its_values_apart(values: Any) -> None:
     assert len(set(hashes.tolist())) == 3
 
 
-def test_a_damaged_index_is_refused() -> None:
-    good = RowIndex(KEY).to_bytes()
-    for bad in (b"", b"x" * 100, good + b"1"):
-        with pytest.raises(AdapterError, match="no row index"):
-            RowIndex.from_bytes(bad, KEY)
+class Drip(io.RawIOBase):
+    """A pipe that gives a few bytes at a time."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = io.BytesIO(data)
+
+    def read(self, size: int = -1) -> bytes:
+        return self._data.read(min(size, 7) if size > 0 else size)
+
+
+def test_an_index_comes_back_from_a_stream_however_it_flows() -> None:
+    index = RowIndex(KEY)
+    rows = [(n % 500, "a") for n in range(700)]
+    add(index, rows, 100)
+    again = RowIndex.read(cast("BinaryIO", Drip(written(index))), KEY)
+    assert len(again) == 500
+    assert add(again, rows) == []
+    assert written(again) == written(index)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda _: b"", "no row index"),
+        (lambda _: b"x" * 100, "no row index"),
+        (lambda good: good + b"1", "in the middle of a row"),
+        (lambda good: good[:-3], "in the middle of a row"),
+    ],
+)
+def test_a_damaged_index_is_refused(change: Callable[[bytes], bytes], said: str) -> None:
+    index = RowIndex(KEY)
+    add(index, [(1, "a")])
+    with pytest.raises(AdapterError, match=said):
+        RowIndex.read(io.BytesIO(change(written(index))), KEY)
 
 
 def test_a_short_key_is_refused() -> None:
