@@ -18,6 +18,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from eth_abi import encode
+from eth_utils import keccak
 from playwright.sync_api import Browser, Page, Route, expect
 from tests.e2e.web import Watched, browsing, missing_for_browser, open_page, picture
 
@@ -185,6 +187,38 @@ def test_a_campaign_from_launch_to_audit(world: World, watched: Watched) -> None
     expect(page.get_by_text("No campaign matches")).to_be_visible()
 
 
+def test_a_campaign_starts_from_the_model_of_an_earlier_one(world: World, watched: Watched) -> None:
+    page = watched.page
+    page.goto(world.url + "/launch")
+    connect(page)
+    page.get_by_label("Title").fill("Digits, further")
+    page.locator("input[type=file]").first.set_input_files(world.validation)
+    start = page.get_by_label("Where it starts")
+    start.select_option("1")
+    key = page.get_by_label("Key of that model").and_(page.locator("input"))
+    key.set_input_files(world.folder / "key.asc")
+    page.get_by_label("Its passphrase").fill("a wrong one")
+    page.get_by_role("button", name="Open the model").click()
+    expect(page.get_by_text("The passphrase does not open this key")).to_be_visible()
+    page.get_by_label("Its passphrase").fill(PASSPHRASE)
+    page.get_by_role("button", name="Open the model").click()
+    expect(page.get_by_text("Starts from campaign 1,")).to_be_visible()
+    page.reload()  # what was opened is kept, the key is not
+    expect(page.get_by_text("Starts from campaign 1,")).to_be_visible()
+    expect(page.get_by_text("more than 0.5 points")).to_be_visible()  # the very same rows
+    page.get_by_label("Wanted accuracy, in %").fill("99")
+    page.get_by_label("Bounty in ETH").fill("1")
+    make_key(page, world.folder / "further.asc")
+    page.get_by_role("button", name="Launch the campaign").click()
+    number = wait_for_launch(page)
+    expect(page.get_by_text("Open", exact=True)).to_be_visible(timeout=SLOW_MS)
+    with Sonar.connect(world.devnet.network) as sonar:
+        before, after = sonar.campaign(1).state(), sonar.campaign(number).state()
+        assert after.start_ppm >= 900_000
+        assert abs(after.start_ppm - before.best_ppm) <= 5_000  # measured by Capsule
+    watched.allow("status of 404")
+
+
 def test_a_wallet_that_refuses_and_one_on_another_network(world: World) -> None:
     with open_page(world.browser, world.hosts) as watched:
         page = watched.page
@@ -262,6 +296,93 @@ def test_a_launch_is_followed_after_a_reload_and_cancelled_before_it_opens(
         dialog.get_by_role("button", name="Cancel the campaign").click()
         expect(page.get_by_text("Cancelled", exact=True)).to_be_visible()
     expect(page.get_by_text("are credited to this account")).to_contain_text("1.5")
+    watched.allow("status of 404")
+
+
+TOKEN_UNIT = 10**6  # it has 6 decimals
+
+
+class Token:
+    """The ERC-20 of tests/contracts on the devnet; `without` takes a function out of it."""
+
+    LIES = 6  # moves nothing, and says that it did
+
+    def __init__(self, world: World, *, without: str = "no function") -> None:
+        from vyper import compile_code
+
+        self.world = world
+        path = Path(__file__).parents[1] / "contracts" / "tokens" / "Token.vy"
+        source = path.read_text(encoding="utf-8").replace(f"def {without}(", "def another(")
+        code = str(compile_code(source, output_formats=["bytecode"])["bytecode"])
+        self.address = str(self.transact({"data": code})["contractAddress"])
+
+    def transact(self, transaction: dict[str, str]) -> Any:
+        sent = call(
+            self.world.rpc, "eth_sendTransaction", {"from": self.world.account, **transaction}
+        )
+        return call(self.world.rpc, "eth_getTransactionReceipt", sent)
+
+    def send(self, signature: str, *values: Any) -> None:
+        self.transact({"to": self.address, "data": encode_call(signature, *values)})
+
+    def balance(self, account: str) -> int:
+        data = encode_call("balanceOf(address)", account)
+        return int(
+            call(self.world.rpc, "eth_call", {"to": self.address, "data": data}, "latest"), 16
+        )
+
+
+def encode_call(signature: str, *values: Any) -> str:
+    kinds = signature[signature.index("(") + 1 : -1].split(",")
+    return "0x" + (keccak(text=signature)[:4] + encode(kinds, values)).hex()
+
+
+def test_a_bounty_in_tokens_is_allowed_launched_and_taken_back(
+    world: World, watched: Watched
+) -> None:
+    token = Token(world)
+    token.send("mint(address,uint256)", world.account, 1000 * TOKEN_UNIT)
+    page = watched.page
+    page.goto(world.url + "/launch")
+    connect(page)
+    fill_in(page, world, title="For tokens")
+    make_key(page, world.folder / "tokens.asc")
+    address = page.get_by_label("Token")
+    address.fill("0x" + "11" * 20)
+    expect(page.get_by_text("No contract is at this address")).to_be_visible()
+    expect(page.get_by_role("button", name="Launch the campaign")).to_be_disabled()
+    address.fill(str(world.devnet.network.sonar))
+    expect(page.get_by_text("This is no ERC-20 token")).to_be_visible()
+    address.fill(Token(world, without="decimals").address)
+    expect(page.get_by_text("It does not say how many decimals it has")).to_be_visible()
+    expect(page.get_by_label("Bounty in smallest units of TEST")).to_have_value("1")
+
+    address.fill(token.address)
+    page.get_by_label("Bounty in TEST").fill("1000.0000001")
+    expect(page.get_by_text("TEST has 6 places after the point").first).to_be_visible()
+    page.get_by_label("Bounty in TEST").fill("1001")
+    expect(page.get_by_text("1\xa0000\xa0TEST: too little")).to_be_visible()
+    page.get_by_label("Bounty in TEST").fill("250")
+    expect(page.get_by_text("for letting the contract take the tokens")).to_be_visible()
+
+    token.send("set_mood(uint256)", Token.LIES)
+    page.get_by_role("button", name="Launch the campaign").click()
+    lied = page.get_by_text("This token moves other amounts")
+    expect(lied).to_be_visible(timeout=SLOW_MS)
+    token.send("set_mood(uint256)", 0)
+    with capsule_asleep(world):
+        page.get_by_role("button", name="Launch the campaign").click()
+        wait_for_launch(page)
+        assert page.evaluate("testWallet.asked").count("eth_sendTransaction") == 2  # it was allowed
+        assert token.balance(world.account) == 750 * TOKEN_UNIT
+        expect(page.get_by_text("250\xa0TEST").first).to_be_visible()
+        page.get_by_role("button", name="Cancel the campaign").click()
+        page.get_by_role("dialog").get_by_role("button", name="Cancel the campaign").click()
+        expect(page.get_by_text("Cancelled", exact=True)).to_be_visible()
+        page.keyboard.press("Escape")
+        page.get_by_role("button", name="Withdraw").click()
+        expect(page.get_by_text("Withdrawn to your account.")).to_be_visible()
+        assert token.balance(world.account) == 1000 * TOKEN_UNIT
     watched.allow("status of 404")
 
 

@@ -144,7 +144,7 @@ describe("a plan", () => {
     ["days", { days: "0" }],
     ["maxGradients", { maxGradients: "1.5" }],
     ["step", { step: "0" }],
-    ["claimed", { weightsName: "model.safetensors" }],
+    ["claimed", { claimed: "abc" }],
     ["certificate", { certificate: "-----BEGIN PGP PRIVATE KEY BLOCK-----" }],
   ])("names the problem of %s", (field, change) => {
     const { plan, problems } = makePlan({ ...good, ...change }, task, ETH);

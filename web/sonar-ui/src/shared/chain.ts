@@ -1,19 +1,8 @@
 /** Reading the chain: through the wallet when one is connected, else through the operator's node. */
 
-import type { Token } from "@openmined/shared/format";
 import type { SonarPlace } from "@openmined/shared/sonar";
 import { Refusal } from "@openmined/shared/ui";
-import {
-  type Chain,
-  createPublicClient,
-  custom,
-  defineChain,
-  type EIP1193Provider,
-  erc20Abi,
-  getAddress,
-  http,
-  type PublicClient,
-} from "viem";
+import { type Chain, createPublicClient, custom, defineChain, type EIP1193Provider, getAddress, http, type PublicClient } from "viem";
 import type { NetworkInfo } from "./api";
 
 export function chainOf(network: NetworkInfo): Chain {
@@ -38,15 +27,4 @@ export function readerOf(network: NetworkInfo, provider?: EIP1193Provider): Publ
     throw new Refusal("No node to read the chain from", "The operator of this page names none: connect a wallet, and its node is used.");
   }
   return createPublicClient({ chain, transport: http(network.rpc_url, { timeout: 15_000 }), pollingInterval });
-}
-
-export async function readToken(network: NetworkInfo, address: string): Promise<Token> {
-  const contract = { address: getAddress(address), abi: erc20Abi } as const;
-  const client = readerOf(network);
-  const [symbol, decimals] = await Promise.all([
-    client.readContract({ ...contract, functionName: "symbol" }),
-    client.readContract({ ...contract, functionName: "decimals" }),
-  ]);
-  if (decimals > 36) throw new Refusal("A token with too many decimals", `${decimals} places after the point`);
-  return { symbol: symbol.replace(/[^\w.$-]/g, "").slice(0, 12) || "tokens", decimals };
 }

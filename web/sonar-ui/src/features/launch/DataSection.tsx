@@ -55,7 +55,7 @@ export function DataSection({ state }: { state: DraftState }) {
         </Text>
       )}
       {fault !== undefined && fault !== null && <Failure error={fault} />}
-      {csv && <ColumnTable csv={csv} columns={draft.columns} onChange={(columns) => change({ columns })} />}
+      {csv && !draft.earlier && <ColumnTable csv={csv} columns={draft.columns} onChange={(columns) => change({ columns })} />}
     </Section>
   );
 }

@@ -1,7 +1,8 @@
 import { Alert, Button, Group, Stack, Text, Textarea, TextInput, Title } from "@mantine/core";
+import { explain } from "@openmined/shared/ui";
 import { useMemo, useState } from "react";
 import { useLocation } from "wouter";
-import { useToken } from "../../shared/amounts";
+import { useTokenState } from "../../shared/amounts";
 import { useWallet } from "../../shared/wallet/WalletProvider";
 import { DataSection } from "./DataSection";
 import { KeySection } from "./KeySection";
@@ -19,8 +20,10 @@ export default function LaunchPage() {
   const [, go] = useLocation();
   const { wallet } = useWallet();
   const [tried, setTried] = useState(false);
-  const token = useToken(/^0x[0-9a-fA-F]{40}$/.test(draft.token) ? draft.token : ETH_ADDRESS);
-  const { plan, problems } = useMemo(() => makePlan(draft, task, token), [draft, task, token]);
+  const asked = useTokenState(/^0x[0-9a-fA-F]{40}$/.test(draft.token) ? draft.token : ETH_ADDRESS);
+  const tokenFault = faultOf(asked);
+  const { token } = asked;
+  const { plan, problems } = useMemo(() => makePlan(draft, task, token, tokenFault), [draft, task, token, tokenFault]);
   const launching = useLaunch(draft, change, (campaign) => go(`/campaigns/${campaign}`));
   const shown = tried ? problems : onlyEntered(problems, draft);
   return (
@@ -64,7 +67,7 @@ export default function LaunchPage() {
           </Section>
           <DataSection state={state} />
           <MethodSection state={state} problems={shown} />
-          <MoneySection draft={draft} change={change} task={task} token={token} problems={shown} />
+          <MoneySection draft={draft} change={change} task={task} token={token} divides={asked.divides} problems={shown} />
           <KeySection certificate={draft.certificate} problem={shown.certificate} onChange={(certificate) => change({ certificate })} />
         </Stack>
       </fieldset>
@@ -80,6 +83,14 @@ export default function LaunchPage() {
       />
     </Stack>
   );
+}
+
+/** Why a token cannot be used, or not yet. */
+function faultOf({ known, error }: ReturnType<typeof useTokenState>): string | undefined {
+  if (known) return undefined;
+  if (error === null) return "being asked on the chain for its decimals";
+  const said = explain(error);
+  return `${said.title}. ${said.advice}`;
 }
 
 /** Problems of fields that were filled in; empty ones are named when the launch is tried. */

@@ -1,5 +1,6 @@
-import { FileInput, NativeSelect, SimpleGrid, TextInput } from "@mantine/core";
+import { NativeSelect, SimpleGrid, TextInput } from "@mantine/core";
 import { formatPpm } from "@openmined/shared/format";
+import { EarlierModel } from "./EarlierModel";
 import type { Problems } from "./plan";
 import { Section } from "./Section";
 import { METHODS, type Method } from "./task";
@@ -8,6 +9,7 @@ import type { DraftState } from "./useDraft";
 export function MethodSection({ state, problems }: { state: DraftState; problems: Problems }) {
   const { draft, change, task } = state;
   const begins = task ? `It begins with ${formatPpm(task.startPpm)} on these rows` : "Known when the rows are read";
+  const tolerance = task ? `${task.tolerancePpm / 10_000} points` : "a little";
   return (
     <Section
       number={3}
@@ -19,6 +21,9 @@ export function MethodSection({ state, problems }: { state: DraftState; problems
           label="Algorithm"
           data={[...METHODS]}
           value={draft.method}
+          disabled={draft.earlier !== undefined}
+          description={draft.earlier ? "That of the model it starts from" : undefined}
+          inputWrapperOrder={["label", "input", "description", "error"]}
           onChange={(event) => change({ method: event.currentTarget.value as Method })}
         />
         <TextInput
@@ -31,19 +36,9 @@ export function MethodSection({ state, problems }: { state: DraftState; problems
           error={problems.target}
           onChange={(event) => change({ target: event.currentTarget.value })}
         />
-        <FileInput
-          label="Start from an earlier model"
-          description="Its weights (safetensors), sealed to Capsule; else from nothing"
-          inputWrapperOrder={["label", "input", "description", "error"]}
-          placeholder={draft.weightsName || "None"}
-          accept=".safetensors"
-          clearable
-          onChange={(file) => void state.chooseWeights(file)}
-          fileInputProps={{ "aria-label": "Start from an earlier model" }}
-        />
         <TextInput
           label="Claimed accuracy, in %"
-          description="Capsule measures it, and refuses the campaign when it differs"
+          description={`Capsule measures it, and refuses the campaign when it differs by more than ${tolerance}`}
           inputWrapperOrder={["label", "input", "description", "error"]}
           inputMode="decimal"
           placeholder={task ? (task.startPpm / 10_000).toString() : ""}
@@ -52,6 +47,7 @@ export function MethodSection({ state, problems }: { state: DraftState; problems
           onChange={(event) => change({ claimed: event.currentTarget.value })}
         />
       </SimpleGrid>
+      <EarlierModel state={state} />
     </Section>
   );
 }

@@ -9,14 +9,18 @@ interface Props {
   readonly draft: Draft;
   readonly task: Task | undefined;
   readonly token: Token;
+  readonly divides: boolean;
   readonly problems: Problems;
   change(part: Partial<Draft>): void;
 }
 
 type Field = "bounty" | "token" | "days" | "graceDays" | "fee" | "bond" | "step" | "maxGradients" | "epsilon";
 
-export function MoneySection({ draft, task, token, problems, change }: Props) {
-  const unit = token.symbol;
+export function MoneySection({ draft, task, token, divides, problems, change }: Props) {
+  const unit = divides ? token.symbol : `smallest units of ${token.symbol}`;
+  const ofToken = divides
+    ? "Address of an ERC-20 token; empty is ETH"
+    : "It does not say how many decimals it has: amounts are in its smallest unit";
   const step = task ? formatPpm(task.stepPpm, 2) : "by the number of rows";
   const field = (name: Field, label: string, description: string, extra: { required?: boolean; placeholder?: string } = {}) => (
     <TextInput
@@ -38,7 +42,7 @@ export function MoneySection({ draft, task, token, problems, change }: Props) {
     >
       <SimpleGrid cols={{ base: 1, sm: 2 }}>
         {field("bounty", `Bounty in ${unit}`, "The whole deposit, Capsule’s fee included", { required: true, placeholder: "1" })}
-        {field("token", "Token", "Address of an ERC-20 token; empty is ETH", { placeholder: "ETH" })}
+        {field("token", "Token", ofToken, { placeholder: "ETH" })}
         {field("days", "Deadline, in days from now", "Mines submit until then", { required: true })}
         {field("graceDays", "Then for Capsule to deliver, in days", "After that anybody can end the campaign", { required: true })}
         {field("fee", `Capsule’s fee in ${unit}`, "Paid on delivery; a twentieth of the bounty unless given", {

@@ -1,14 +1,13 @@
-import { Button, Group, Loader, Stack, Table, Text } from "@mantine/core";
-import { formatAmount, formatBytes, formatDuration, formatPpm, type Token } from "@openmined/shared/format";
+import { Button, Group, Loader, Stack, Text } from "@mantine/core";
+import type { Token } from "@openmined/shared/format";
 import { Hash } from "@openmined/shared/ui";
-import { useQuery } from "@tanstack/react-query";
 import type { Hex } from "viem";
-import { readNetwork } from "../../shared/api";
 import { TransactionStatus } from "../../shared/wallet/TransactionStatus";
 import { WalletChoice } from "../../shared/wallet/WalletButton";
 import type { Wallet } from "../../shared/wallet/WalletProvider";
 import type { Draft } from "./draft";
 import type { Plan, Problems } from "./plan";
+import { Quote } from "./Quote";
 import { Section } from "./Section";
 import type { Task } from "./task";
 import type { useLaunch } from "./useLaunch";
@@ -32,7 +31,7 @@ export function ReviewSection(props: Props) {
   };
   return (
     <Section number={6} title="Cost and launch" text="Nothing is sent before you sign in your wallet.">
-      {plan && task && <Quote {...props} plan={plan} task={task} />}
+      {plan && task && <Quote plan={plan} task={task} token={props.token} wallet={wallet} />}
       {!plan && <Missing problems={props.problems} hasRows={task !== undefined} />}
       {!wallet && <WalletChoice />}
       {wallet && draft.hash && !launching.busy && (
@@ -65,7 +64,13 @@ export function ReviewSection(props: Props) {
 const NAMES: Readonly<Record<string, string>> = {
   title: "a title",
   target: "the accuracy you want",
+  token: "the token",
   bounty: "a bounty",
+  fee: "Capsule’s fee",
+  bond: "the bond",
+  step: "the smallest gain",
+  epsilon: "ε",
+  description: "the description",
   certificate: "your key",
   days: "the deadline",
   graceDays: "the time to deliver",
@@ -77,44 +82,4 @@ function Missing({ problems, hasRows }: { problems: Problems; hasRows: boolean }
   const named = Object.keys(problems).map((field) => NAMES[field] ?? field);
   const all = hasRows ? named : ["validation rows", ...named];
   return <Text size="sm">Still to be settled: {all.join(", ")}.</Text>;
-}
-
-function Quote({ plan, task, token, wallet }: Props & { plan: Plan; task: Task }) {
-  const fee = useQuery({
-    queryKey: ["quote", wallet?.account, wallet?.chainId, plan.token, String(plan.bounty)],
-    enabled: wallet !== undefined,
-    retry: false,
-    queryFn: async () => {
-      const [{ quoteLaunch }, network] = await Promise.all([import("./send"), readNetwork()]);
-      if (!wallet || wallet.chainId !== network.chain_id) return "after the wallet has switched the network";
-      return `about ${formatAmount(await quoteLaunch(network, wallet, plan))}`;
-    },
-  });
-  const network = !wallet
-    ? "when a wallet is connected"
-    : (fee.data ?? (fee.isError ? "unknown: the wallet cannot pay this, or its node does not tell" : "being asked for"));
-  const rows: readonly (readonly [string, string])[] = [
-    ["You deposit", formatAmount(plan.bounty, token, 18)],
-    ["of which mines can earn", formatAmount(plan.bounty - plan.fee, token, 18)],
-    ["and Capsule on delivery", formatAmount(plan.fee, token, 18)],
-    ["A point of accuracy pays", formatAmount(((plan.bounty - plan.fee) * 10_000n) / BigInt(plan.targetPpm), token)],
-    ["The network takes", network],
-    ["Accuracy", `from ${formatPpm(plan.startPpm)} to ${formatPpm(plan.targetPpm)}, steps of at least ${formatPpm(plan.stepPpm, 2)}`],
-    ["Open for", `${formatDuration(plan.durationS)}, then ${formatDuration(plan.graceS)} to deliver`],
-    ["Uploaded, encrypted", `${task.rows} rows, ${formatBytes(task.validation.length)}`],
-  ];
-  return (
-    <Table variant="vertical" layout="fixed" verticalSpacing={6}>
-      <Table.Tbody>
-        {rows.map(([name, value]) => (
-          <Table.Tr key={name}>
-            <Table.Th w={{ base: 150, sm: 260 }} fw={400} className="om-muted" style={{ background: "none" }}>
-              {name}
-            </Table.Th>
-            <Table.Td className="om-breaks">{value}</Table.Td>
-          </Table.Tr>
-        ))}
-      </Table.Tbody>
-    </Table>
-  );
 }

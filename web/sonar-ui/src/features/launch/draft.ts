@@ -1,5 +1,6 @@
 /** What a data scientist has entered so far. Kept in this browser until it is launched. */
 
+import type { CampaignManifest } from "@openmined/shared/protocol";
 import type { Column } from "./columns";
 import type { Method } from "./task";
 
@@ -8,6 +9,19 @@ export interface Prepared {
   readonly manifest: string;
   readonly nonce: string;
   readonly deadline: number;
+}
+
+/** What the card of an earlier model says; the model itself is kept as a file. */
+export interface Earlier {
+  readonly campaign: number;
+  readonly input: CampaignManifest["input"];
+  readonly output: CampaignManifest["output"];
+  readonly features: CampaignManifest["features"];
+  readonly algorithm: CampaignManifest["algorithm"];
+  readonly metric: CampaignManifest["metric"];
+  readonly accuracyPpm: number;
+  /** The sha2-256 digest of the rows it was measured on. */
+  readonly validation: string;
 }
 
 export interface Draft {
@@ -19,7 +33,6 @@ export interface Draft {
   readonly method: Method;
   readonly target: string;
   readonly claimed: string;
-  readonly weightsName: string;
   readonly token: string;
   readonly bounty: string;
   readonly days: string;
@@ -30,6 +43,7 @@ export interface Draft {
   readonly maxGradients: string;
   readonly epsilon: string;
   readonly certificate: string;
+  readonly earlier?: Earlier | undefined;
   readonly prepared?: Prepared | undefined;
   readonly hash?: string | undefined;
 }
@@ -43,7 +57,6 @@ export const EMPTY: Draft = {
   method: "auto",
   target: "",
   claimed: "",
-  weightsName: "",
   token: "",
   bounty: "",
   days: "7",

@@ -30,7 +30,13 @@ const DAY_S = 86_400;
 const TWENTIETH = 20n;
 const THOUSANDTH = 1000n;
 
-export function makePlan(draft: Draft, task: Task | undefined, token: Token): { plan: Plan | undefined; problems: Problems } {
+/** Amounts are in `token`; `tokenFault` says why it cannot be used, or not yet. */
+export function makePlan(
+  draft: Draft,
+  task: Task | undefined,
+  token: Token,
+  tokenFault?: string,
+): { plan: Plan | undefined; problems: Problems } {
   const problems: Problems = {};
   const read = <T>(field: keyof Draft, value: T | string): T | undefined => {
     if (typeof value !== "string") return value;
@@ -41,12 +47,14 @@ export function makePlan(draft: Draft, task: Task | undefined, token: Token): { 
   if (title.length === 0 || [...title].length > 200) problems.title = "1 to 200 characters";
   if ([...draft.description].length > 4096) problems.description = "at most 4096 characters";
   if (draft.token && !/^0x[0-9a-fA-F]{40}$/.test(draft.token)) problems.token = "an address: 0x and 40 hexadecimal digits";
-  const bounty = read("bounty", positive(parseAmount(draft.bounty, token)));
-  const fee = draft.fee ? read("fee", parseAmount(draft.fee, token)) : (bounty ?? 0n) / TWENTIETH;
-  const bond = draft.bond ? read("bond", parseAmount(draft.bond, token)) : (bounty ?? 0n) / THOUSANDTH;
-  if (bounty !== undefined && fee !== undefined && fee >= bounty) problems.fee = "less than the bounty";
+  else if (tokenFault) problems.token = tokenFault;
+  const amount = (field: "bounty" | "fee" | "bond") => (tokenFault ? undefined : read(field, parseAmount(draft[field], token)));
+  const bounty = amount("bounty");
+  if (bounty === 0n) problems.bounty = "more than nothing";
+  const fee = draft.fee ? amount("fee") : (bounty ?? 0n) / TWENTIETH;
+  const bond = draft.bond ? amount("bond") : (bounty ?? 0n) / THOUSANDTH;
+  if (bounty && fee !== undefined && fee >= bounty) problems.fee = "less than the bounty";
   const startPpm = draft.claimed ? read("claimed", parsePercent(draft.claimed)) : task?.startPpm;
-  if (draft.weightsName && !draft.claimed) problems.claimed = "how accurate is this model on your rows?";
   const targetPpm = read("target", parsePercent(draft.target));
   if (startPpm !== undefined && targetPpm !== undefined && targetPpm <= startPpm)
     problems.target = `above the ${startPpm / 10_000} % it begins with`;
@@ -79,10 +87,6 @@ export function makePlan(draft: Draft, task: Task | undefined, token: Token): { 
     certificate: draft.certificate,
   };
   return { plan, problems };
-}
-
-function positive(amount: bigint | string): bigint | string {
-  return amount === 0n ? "more than nothing" : amount;
 }
 
 function numberIn(text: string, low: number, high: number, unit: string, whole = false): number | string {

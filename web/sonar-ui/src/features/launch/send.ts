@@ -5,7 +5,7 @@ import { Refusal } from "@openmined/shared/ui";
 import { type Hex, parseEventLogs, type TransactionReceipt } from "viem";
 import type { NetworkInfo } from "../../shared/api";
 import { placeOf, readerOf } from "../../shared/chain";
-import { follow, type OnStage, quoteFee, type Request, transact } from "../../shared/wallet/transact";
+import { follow, type OnStage, type Quote, quote, type Request, transact } from "../../shared/wallet/transact";
 import type { Wallet } from "../../shared/wallet/WalletProvider";
 import type { Prepared } from "./draft";
 import type { Plan } from "./plan";
@@ -28,11 +28,11 @@ export async function resumeLaunch(network: NetworkInfo, wallet: Wallet, hash: H
   return numberOf(await follow(network, wallet, hash, onStage));
 }
 
-/** The network's fee for launching, tried with an empty manifest: nothing is uploaded for a quote. */
-export function quoteLaunch(network: NetworkInfo, wallet: Wallet, plan: Plan): Promise<bigint> {
+/** What launching takes, tried with an empty manifest: nothing is uploaded for a quote. */
+export function quoteLaunch(network: NetworkInfo, wallet: Wallet, plan: Plan): Promise<Quote> {
   const nonce: Hex = `0x${"ff".repeat(32)}`;
   const deadline = Math.floor(Date.now() / 1000) + plan.durationS;
-  return quoteFee(network, wallet, requestOf(network, plan, { manifest: "", nonce, deadline }));
+  return quote(network, wallet, requestOf(network, plan, { manifest: "", nonce, deadline }));
 }
 
 function requestOf(network: NetworkInfo, plan: Plan, prepared: Prepared): Request {

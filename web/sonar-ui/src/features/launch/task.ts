@@ -1,9 +1,11 @@
 /** What is learned, and how: from the columns and a choice to the manifest's words. As PySonar does it. */
 
 import type { Algorithm, CampaignManifest, FeatureStep } from "@openmined/shared/protocol";
+import { digestOf } from "@openmined/shared/store";
 import { Refusal } from "@openmined/shared/ui";
 import { type Column, checkValues, schemaFields, threeDigits } from "./columns";
 import { type Csv, writeCsv } from "./csv";
+import type { Earlier } from "./draft";
 
 export const METHODS = [
   { value: "auto", label: "Automatic" },
@@ -19,6 +21,11 @@ const RANDOM_FEATURES = 511;
 const NUMERIC: readonly string[] = ["number", "integer", "boolean", "array"];
 const LARGEST_STEP_PPM = 10_000;
 
+/** How far Capsule's own measurement may lie from the start: on rows that are known, on others, of random weights. */
+const SURE_PPM = 5_000;
+const OTHER_ROWS_PPM = 100_000;
+const RANDOM_START_PPM = 200_000;
+
 export interface Task {
   readonly input: CampaignManifest["input"];
   readonly output: CampaignManifest["output"];
@@ -29,7 +36,7 @@ export interface Task {
   /** Accuracy of the initial weights on these rows, and how sure that is. */
   readonly startPpm: number;
   readonly tolerancePpm: number;
-  /** The Ladder step: about the noise of an accuracy measured on so many rows. */
+  /** The Ladder step, below which a gain pays nothing. */
   readonly stepPpm: number;
   readonly validation: Uint8Array;
   readonly rows: number;
@@ -56,17 +63,63 @@ export function makeTask(csv: Csv, columns: readonly Column[], method: Method, p
     output: { fields: schemaFields(columns, "output", values) },
     features: [...sources, ...widerSteps(chosen, sources)],
     algorithm: algorithmOf(network, classes !== undefined),
-    update: network ? { kind: "gradient" } : { kind: "local-steps", steps: 100, rate: 1 },
+    update: updateOf(network),
     metric: classes ? "accuracy" : "r2",
     startPpm: startOf(network, classes, values(outputs[0]?.name ?? "")),
-    tolerancePpm: network ? 200_000 : 5_000,
-    stepPpm: Math.min(LARGEST_STEP_PPM, Math.floor(1_000_000 / Math.floor(Math.sqrt(csv.rows.length)))),
+    tolerancePpm: network ? RANDOM_START_PPM : SURE_PPM,
+    stepPpm: stepOf(csv.rows.length),
     validation: writeCsv(
       names,
       csv.rows.map((row) => order.map((index) => (row[index] ?? "").trim())),
     ),
     rows: csv.rows.length,
   };
+}
+
+/** The task of an earlier campaign on one's own rows: weights fit only the features they were trained with. */
+export function continueTask(csv: Csv, earlier: Earlier): Task {
+  const fields = [...earlier.input.fields, ...earlier.output.fields];
+  const missing = fields.find(({ name }) => !csv.header.includes(name));
+  if (missing) {
+    throw new Refusal(
+      `Column ${missing.name} is missing`,
+      `Campaign ${earlier.campaign}, from which you start, has it: add it, or start from nothing.`,
+    );
+  }
+  const columns = csv.header.map((name) => columnOf(name, earlier));
+  checkValues(csv, columns);
+  const order = fields.map(({ name }) => csv.header.indexOf(name));
+  const rows = csv.rows.map((row) => order.map((index) => (row[index] ?? "").trim()));
+  const validation = writeCsv(
+    fields.map(({ name }) => name),
+    rows,
+  );
+  const measured = hex(digestOf(validation)) === earlier.validation;
+  return {
+    ...earlier,
+    update: updateOf(earlier.algorithm.kind === "mlp-classifier"),
+    startPpm: earlier.accuracyPpm,
+    tolerancePpm: measured ? SURE_PPM : OTHER_ROWS_PPM,
+    stepPpm: stepOf(csv.rows.length),
+    validation,
+    rows: csv.rows.length,
+  };
+}
+
+function columnOf(name: string, { input, output }: Earlier): Column {
+  const [taken, wanted] = [input, output].map(({ fields }) => fields.find((field) => field.name === name));
+  const field = taken ?? wanted;
+  if (!field) return { name, role: "unused", type: "string" };
+  return { name, role: taken ? "input" : "output", type: field.type, classes: field.constraints?.enum?.map(String), published: field };
+}
+
+function updateOf(network: boolean): Task["update"] {
+  return network ? { kind: "gradient" } : { kind: "local-steps", steps: 100, rate: 1 };
+}
+
+/** About the noise of an accuracy measured on so many rows. */
+function stepOf(rows: number): number {
+  return Math.min(LARGEST_STEP_PPM, Math.floor(1_000_000 / Math.floor(Math.sqrt(rows))));
 }
 
 function sourceSteps(inputs: readonly Column[], values: (name: string) => readonly string[]): FeatureStep[] {

@@ -2,8 +2,8 @@ import { useQuery } from "@tanstack/react-query";
 import { useCallback, useMemo, useState } from "react";
 import { inferColumns } from "./columns";
 import { type Csv, readCsvFile } from "./csv";
-import { type Draft, discardDraft, EMPTY, keepFile, keptFile, loadDraft, saveDraft } from "./draft";
-import { makeTask, type Task } from "./task";
+import { type Draft, discardDraft, type Earlier, EMPTY, keepFile, keptFile, loadDraft, saveDraft } from "./draft";
+import { continueTask, makeTask, type Task } from "./task";
 
 export interface DraftState {
   readonly draft: Draft;
@@ -15,7 +15,8 @@ export interface DraftState {
   readonly kept: boolean;
   change(part: Partial<Draft>): void;
   choose(file: File | null): Promise<void>;
-  chooseWeights(file: File | null): Promise<void>;
+  /** Starts from an earlier model, or from nothing. */
+  start(model: Blob | undefined, earlier: Earlier | undefined): Promise<void>;
   discard(): Promise<void>;
 }
 
@@ -45,8 +46,8 @@ export function useDraft(): DraftState {
     },
   });
   const csv = draft.fileName ? file.data : undefined;
-  const { columns, method, published } = draft;
-  const { task, fault } = useMemo(() => tryTask(csv, { columns, method, published }), [csv, columns, method, published]);
+  const { columns, method, published, earlier } = draft;
+  const { task, fault } = useMemo(() => tryTask(csv, { columns, method, published, earlier }), [csv, columns, method, published, earlier]);
 
   const choose = useCallback(
     async (chosen: File | null) => {
@@ -62,10 +63,10 @@ export function useDraft(): DraftState {
     },
     [update],
   );
-  const chooseWeights = useCallback(
-    async (chosen: File | null) => {
-      await keepFile("weights", chosen ?? undefined);
-      change({ weightsName: chosen?.name ?? "" });
+  const start = useCallback(
+    async (model: Blob | undefined, earlier: Earlier | undefined) => {
+      await keepFile("weights", model);
+      change({ earlier });
     },
     [change],
   );
@@ -82,15 +83,20 @@ export function useDraft(): DraftState {
     kept,
     change,
     choose,
-    chooseWeights,
+    start,
     discard,
   };
 }
 
-function tryTask(csv: Csv | undefined, draft: Pick<Draft, "columns" | "method" | "published">): { task: Task | undefined; fault: unknown } {
+function tryTask(
+  csv: Csv | undefined,
+  draft: Pick<Draft, "columns" | "method" | "published" | "earlier">,
+): { task: Task | undefined; fault: unknown } {
   if (!csv || draft.columns.length === 0) return { task: undefined, fault: undefined };
   try {
-    return { task: makeTask(csv, draft.columns, draft.method, draft.published), fault: undefined };
+    const { columns, method, published, earlier } = draft;
+    const task = earlier ? continueTask(csv, earlier) : makeTask(csv, columns, method, published);
+    return { task, fault: undefined };
   } catch (fault) {
     return { task: undefined, fault };
   }

@@ -6,7 +6,8 @@ import type { Progress } from "./useTransaction";
 const STAGES: Readonly<Record<Stage, string>> = {
   network: "Seeing that the wallet is on the right network. It may ask you to switch.",
   checking: "Trying the transaction without sending it.",
-  approving: "Allow the contract, in the wallet, to take the tokens.",
+  approving: "Allow the contract, in the wallet, to take the tokens: as many as you pay, and no more.",
+  allowing: "The allowance was sent. Waiting for a block to take it in; then the wallet asks again.",
   signing: "Look at the transaction in the wallet and sign it.",
   waiting: "Sent. Waiting for a block to take it in.",
 };

@@ -10,6 +10,7 @@ import {
 } from "viem";
 
 const REFUSED = 4001;
+const KEPT = "Nothing was deposited; the allowance you gave can be taken back in the wallet.";
 const REASONS: Readonly<Record<string, string>> = {
   "nonce used": "This very launch is on the chain already: look at your campaigns before you launch again.",
   "deadline in the past": "The deadline has passed while you were deciding: choose a later one.",
@@ -22,9 +23,18 @@ const REASONS: Readonly<Record<string, string>> = {
   "target reached": "The campaign has reached its target meanwhile.",
   "no credit": "There is nothing to withdraw for this account.",
   "capsule is the payer": "Capsule cannot pay for its own campaign: use another account.",
-  "token call failed": "The token's contract refused the transfer: see your balance and allowance.",
-  "token said no": "The token's contract refused the transfer: see your balance and allowance.",
-  "token gave another amount": "This token moves other amounts than it is told: it cannot be used here.",
+  "token call failed": `The token’s contract refused the transfer. ${KEPT}`,
+  "token said no": `The token’s contract refused the transfer. ${KEPT}`,
+  "token gave another amount": `This token moves other amounts than it is told: it cannot be used here. ${KEPT}`,
+  "token took another amount": `This token moves other amounts than it is told: it cannot be used here. ${KEPT}`,
+  "token answered nonsense": `This token answers what no token should: it cannot be used here. ${KEPT}`,
+  "token balance is nonsense": "This token does not tell what accounts hold: it cannot be used here.",
+  "token has no balance": "This token does not tell what accounts hold: it cannot be used here.",
+  "token has no code": "No contract is at the token’s address: look it up again.",
+  "bounty too large": "The contract holds amounts of up to 2^128: lower the bounty.",
+  "bond too large": "The contract holds bonds of up to 2^96: lower the bond.",
+  "bonds too large": "Bond times gradients is more than the contract holds: lower one of them.",
+  "grace too long": "The time for Capsule to deliver is too long: shorten it.",
   "fee not below bounty": "Capsule's fee has to be less than the bounty.",
   "target not above start": "The target has to be above the starting accuracy.",
 };

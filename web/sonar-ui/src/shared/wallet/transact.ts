@@ -2,23 +2,15 @@
 
 import { sonarAbi } from "@openmined/shared/sonar";
 import { Refusal } from "@openmined/shared/ui";
-import {
-  type Address,
-  createWalletClient,
-  custom,
-  erc20Abi,
-  type Hex,
-  type PublicClient,
-  type TransactionReceipt,
-  type WalletClient,
-} from "viem";
+import { type Address, createWalletClient, custom, type Hex, type TransactionReceipt } from "viem";
 import { isEth } from "../amounts";
 import type { NetworkInfo } from "../api";
 import { chainOf, placeOf, readerOf } from "../chain";
+import { allow, approvalOf, readHoldings } from "./allowance";
 import { explainTransaction } from "./explain";
 import type { Wallet } from "./WalletProvider";
 
-export type Stage = "network" | "checking" | "signing" | "approving" | "waiting";
+export type Stage = "network" | "approving" | "allowing" | "checking" | "signing" | "waiting";
 export type OnStage = (stage: Stage, hash?: Hex) => void;
 export type Call = "top_up" | "cancel_campaign" | "expire_campaign" | "withdraw" | "launch_campaign";
 
@@ -38,7 +30,7 @@ export async function transact(network: NetworkInfo, wallet: Wallet, request: Re
     await useChain(network, wallet);
     const reader = readerOf(network, wallet.provider);
     const signer = createWalletClient({ account: wallet.account, chain: chainOf(network), transport: custom(wallet.provider) });
-    if (request.pays && !isEth(request.pays.token)) await approve(network, reader, signer, request.pays, onStage);
+    if (request.pays && !isEth(request.pays.token)) await allow(network, reader, signer, request.pays, onStage);
     onStage("checking");
     const simulated = await reader.simulateContract(callOf(network, wallet.account, request) as never);
     onStage("signing");
@@ -79,14 +71,32 @@ export async function follow(
   return receipt;
 }
 
-/** Estimates what the network takes for a transaction, in wei. */
-export async function quoteFee(network: NetworkInfo, wallet: Wallet, request: Request): Promise<bigint> {
+export interface Quote {
+  /** What the account has of what it pays with. */
+  readonly holds: bigint;
+  /** In wei, for letting the contract take tokens; undefined where that is not needed. */
+  readonly allowing: bigint | undefined;
+  /** In wei, for the transaction itself; undefined before the contract may take the tokens. */
+  readonly fee: bigint | undefined;
+}
+
+/** Estimates what the network takes for a transaction. */
+export async function quote(network: NetworkInfo, wallet: Wallet, request: Request): Promise<Quote> {
   const reader = readerOf(network, wallet.provider);
-  const [gas, price] = await Promise.all([
-    reader.estimateContractGas(callOf(network, wallet.account, request) as never),
-    reader.getGasPrice(),
-  ]);
-  return gas * price;
+  const price = await reader.getGasPrice();
+  const { account } = wallet;
+  const pays = request.pays && !isEth(request.pays.token) ? request.pays : undefined;
+  const { holds, allowed } = pays
+    ? await readHoldings(network, reader, account, pays.token)
+    : { holds: await reader.getBalance({ address: account }), allowed: 0n };
+  if (holds < (request.pays?.amount ?? 0n)) return { holds, allowing: undefined, fee: undefined };
+  if (pays && allowed < pays.amount) {
+    return { holds, allowing: price * (await reader.estimateContractGas(approvalOf(network, account, pays, pays.amount))), fee: undefined };
+  }
+  const gas = await reader.estimateContractGas(callOf(network, account, request) as never).catch((error: unknown) => {
+    throw explainTransaction(error);
+  });
+  return { holds, allowing: undefined, fee: price * gas };
 }
 
 function callOf(network: NetworkInfo, account: Address, request: Request) {
@@ -110,28 +120,4 @@ function wrongChain(network: NetworkInfo, current: number): Refusal {
     "The wallet is on another network",
     `It is on chain ${current}; this page is about ${name}. Choose that network in the wallet, then try again.`,
   );
-}
-
-async function approve(
-  network: NetworkInfo,
-  reader: PublicClient,
-  signer: WalletClient,
-  pays: { token: string; amount: bigint },
-  onStage: OnStage,
-): Promise<void> {
-  const account = signer.account;
-  if (!account) throw new Error("no account");
-  const token = { address: pays.token as Address, abi: erc20Abi } as const;
-  const spender = placeOf(network).contract;
-  const [balance, allowed] = await Promise.all([
-    reader.readContract({ ...token, functionName: "balanceOf", args: [account.address] }),
-    reader.readContract({ ...token, functionName: "allowance", args: [account.address, spender] }),
-  ]);
-  if (balance < pays.amount) throw new Refusal("Not enough tokens", "The account holds less than it would pay. Nothing was sent.");
-  if (allowed >= pays.amount) return;
-  onStage("approving");
-  const { request } = await reader.simulateContract({ ...token, functionName: "approve", args: [spender, pays.amount], account });
-  const hash = await signer.writeContract(request as never);
-  onStage("waiting", hash);
-  await reader.waitForTransactionReceipt({ hash, timeout: RECEIPT_MS });
 }

@@ -10,7 +10,7 @@ export function Delivery({ campaign, digest }: { campaign: number; digest: strin
   const name = `campaign-${campaign}.pgp`;
   const download = useMutation({
     mutationFn: async () => {
-      const { fetchDelivery } = await import("./fetchDelivery");
+      const { fetchDelivery } = await import("../../../shared/fetchDelivery");
       const message = await fetchDelivery(await readNetwork(), campaign, digest);
       saveFile(message, name);
       return message.length;

@@ -2,7 +2,7 @@ import { Button, Group, Modal, Stack, Text, TextInput } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { parseAmount } from "@openmined/shared/format";
 import { useState } from "react";
-import { useToken } from "../../../shared/amounts";
+import { useTokenState } from "../../../shared/amounts";
 import type { CampaignDetail } from "../../../shared/api";
 import { TransactionStatus } from "../../../shared/wallet/TransactionStatus";
 import { useTransaction } from "../../../shared/wallet/useTransaction";
@@ -13,7 +13,7 @@ export function TopUp({ campaign }: { campaign: CampaignDetail }) {
   const [opened, { open, close }] = useDisclosure();
   const [text, setText] = useState("");
   const { wallet } = useWallet();
-  const token = useToken(campaign.token);
+  const { token, known } = useTokenState(campaign.token);
   const transaction = useTransaction(() => setText(""));
   const amount = parseAmount(text, token);
   const fault = text === "" ? undefined : typeof amount === "string" ? amount : amount === 0n ? "more than nothing" : undefined;
@@ -42,7 +42,7 @@ export function TopUp({ campaign }: { campaign: CampaignDetail }) {
           />
           {wallet ? (
             <Group justify="end">
-              <Button disabled={text === "" || fault !== undefined} loading={transaction.isPending} onClick={send}>
+              <Button disabled={!known || text === "" || fault !== undefined} loading={transaction.isPending} onClick={send}>
                 Top up
               </Button>
             </Group>

@@ -2,7 +2,7 @@ import { decodeManifest } from "@openmined/shared/protocol";
 import { cidOfDigest, connectStore } from "@openmined/shared/store";
 import { Refusal } from "@openmined/shared/ui";
 import type { Hex } from "viem";
-import type { NetworkInfo } from "../../../shared/api";
+import type { NetworkInfo } from "./api";
 
 /** Fetches the delivered message, verified down from the digest on chain. */
 export async function fetchDelivery(network: NetworkInfo, campaign: number, digest: string): Promise<Uint8Array> {
