@@ -7,11 +7,15 @@ in a public key is sent as its seed (SEAL's `Serializable`), half the bytes.
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
+import shutil
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import tenseal.sealapi as seal
 from pydantic import TypeAdapter, ValidationError
@@ -21,23 +25,29 @@ from openmined.syft._errors import CiphertextError, ParameterError
 from openmined.syft._parameters import choose_packing, required_norm
 from openmined.syft._scales import norm_bound
 from openmined.syft._seal import (
+    FRAME_BYTES,
     KEY_ID_BYTES,
     Kind,
     check_key_id,
     frame,
     load,
+    load_framed,
     make_context,
     make_level_context,
+    open_framed,
     save,
+    save_framed,
     unframe,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from openmined.syft._specs import LearningSpec, LinearSpec
 
 _SECRET_MAGIC = b"OMSYFTSK"
+_PIECE_BYTES = 1 << 20
+_SAFE_PURPOSE = re.compile(r"[a-z0-9-]{1,40}")
 _PACKING: TypeAdapter[InterleavedPacking | MLPPacking] = TypeAdapter(Packing)
 
 PUBLIC_KEY = "public-key"
@@ -68,21 +78,31 @@ class PublicKeys:
     Attributes:
         parameters: the CKKS parameters.
         key_id: 16 random bytes that tell these keys from others.
-        blobs: framed SEAL bytes by purpose.
+        blobs: framed SEAL bytes by purpose, or files that hold them.
     """
 
     parameters: CKKSParameters
     key_id: bytes
-    blobs: Mapping[str, bytes] = field(repr=False)
+    blobs: Mapping[str, bytes | Path] = field(repr=False)
     _loaded: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def to_blobs(self) -> dict[str, bytes]:
         """Return the framed bytes by purpose, as they go to the store."""
-        return dict(self.blobs)
+        return {purpose: _bytes_of(blob) for purpose, blob in self.blobs.items()}
+
+    def write_blobs(self, folder: Path) -> dict[str, Path]:
+        """Write the framed bytes into a folder, a file per purpose; return the files."""
+        paths = {purpose: folder / purpose for purpose in self.blobs}
+        for purpose, blob in self.blobs.items():
+            with paths[purpose].open("wb") as file:
+                _copy_blob(blob, file)
+        return paths
 
     @classmethod
-    def from_blobs(cls, parameters: CKKSParameters, blobs: Mapping[str, bytes]) -> PublicKeys:
-        """Read and check keys from untrusted bytes.
+    def from_blobs(
+        cls, parameters: CKKSParameters, blobs: Mapping[str, bytes | Path]
+    ) -> PublicKeys:
+        """Read and check keys from untrusted bytes, or from files in pieces.
 
         Raises:
             CiphertextError: if a blob is missing, or no key of these parameters.
@@ -93,7 +113,7 @@ class PublicKeys:
         purpose = next((name for name in sorted(blobs) if name.startswith(PUBLIC_KEY)), PUBLIC_KEY)
         if purpose not in blobs:
             raise CiphertextError(f"no {PUBLIC_KEY!r} among the blobs {sorted(blobs)}")
-        key_id, _ = unframe(blobs[purpose], Kind.PUBLIC_KEY, "public key")
+        key_id = _key_id_of(blobs[purpose])
         keys = cls(parameters, key_id, dict(blobs))
         keys.check()
         return keys
@@ -135,9 +155,36 @@ class PublicKeys:
             raise CiphertextError(f"no {purpose!r} among the blobs {sorted(self.blobs)}")
         kind, item, primes = _parse_purpose(purpose, self.parameters)
         what = purpose.replace("-", " ")
-        key_id, payload = unframe(self.blobs[purpose], kind, what)
+        blob, context = self.blobs[purpose], _context_of(self.parameters, primes)
+        if isinstance(blob, Path):
+            return load_framed(item, context, kind, self.key_id, blob, what)
+        key_id, payload = unframe(blob, kind, what)
         check_key_id(key_id, self.key_id, what)
-        return load(item, _context_of(self.parameters, primes), payload, what)
+        return load(item, context, payload, what)
+
+
+def _key_id_of(blob: bytes | Path) -> bytes:
+    what = "public key"
+    if isinstance(blob, Path):
+        with open_framed(blob, what) as file:
+            return unframe(file.read(FRAME_BYTES), Kind.PUBLIC_KEY, what)[0]
+    return unframe(blob, Kind.PUBLIC_KEY, what)[0]
+
+
+def _bytes_of(blob: bytes | Path) -> bytes:
+    return blob.read_bytes() if isinstance(blob, Path) else blob
+
+
+def _size_of(blob: bytes | Path) -> int:
+    return blob.stat().st_size if isinstance(blob, Path) else len(blob)
+
+
+def _copy_blob(blob: bytes | Path, file: BinaryIO) -> None:
+    if isinstance(blob, Path):
+        with blob.open("rb") as source:
+            shutil.copyfileobj(source, file, _PIECE_BYTES)
+    else:
+        file.write(blob)
 
 
 def _parse_purpose(purpose: str, parameters: CKKSParameters) -> tuple[Kind, Any, int | None]:
@@ -186,7 +233,13 @@ class SecretKeys:
         return load(seal.SecretKey(), make_context(self.parameters), self._secret, "secret key")
 
     def to_bytes(self) -> bytes:
-        """Serialize everything, unencrypted: length-prefixed sections, no pickle."""
+        """Serialize everything, unencrypted; see `write`."""
+        buffer = io.BytesIO()
+        self.write(buffer)
+        return buffer.getvalue()
+
+    def write(self, file: BinaryIO) -> None:
+        """Write everything, unencrypted, in pieces: length-prefixed sections, no pickle."""
         head = json.dumps(
             {
                 "parameters": self.parameters.model_dump(mode="json"),
@@ -195,25 +248,39 @@ class SecretKeys:
             },
             sort_keys=True,
         ).encode()
-        parts = [head, self.key_id, self._secret]
-        parts += [self.public.blobs[purpose] for purpose in sorted(self.public.blobs)]
-        return _SECRET_MAGIC + b"".join(len(part).to_bytes(8, "little") + part for part in parts)
+        file.write(_SECRET_MAGIC)
+        blobs = [self.public.blobs[purpose] for purpose in sorted(self.public.blobs)]
+        for part in (head, self.key_id, self._secret, *blobs):
+            file.write(_size_of(part).to_bytes(8, "little"))
+            _copy_blob(part, file)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> SecretKeys:
-        """Undo `to_bytes`.
+        """Undo `to_bytes`; see `read`."""
+        return cls.read(io.BytesIO(data))
+
+    @classmethod
+    def read(cls, file: BinaryIO, folder: Path | None = None) -> SecretKeys:
+        """Undo `write`.
+
+        Args:
+            file: what to read.
+            folder: where to put the public keys, a file per purpose, instead of holding them.
 
         Raises:
             CiphertextError: if the bytes are damaged or not ours.
         """
         try:
-            parts = _split_sections(data)
-            head = json.loads(parts[0])
+            if file.read(len(_SECRET_MAGIC)) != _SECRET_MAGIC:
+                raise ValueError("magic")
+            head = json.loads(_read_section(file))
             parameters = CKKSParameters.model_validate(head["parameters"])
             packing = _PACKING.validate_python(head["packing"])
             purposes = [str(purpose) for purpose in head["purposes"]]
-            key_id, secret = parts[1], parts[2]
-            blobs = dict(zip(purposes, parts[3:], strict=True))
+            key_id, secret = _read_section(file), _read_section(file)
+            blobs = {purpose: _read_blob(file, purpose, folder) for purpose in purposes}
+            if file.read(1):
+                raise ValueError("length")
         except (ValueError, KeyError, IndexError, TypeError, ValidationError) as error:
             # No `from`: a parser's message may quote the bytes, and these are secret.
             kind = type(error).__name__
@@ -227,26 +294,63 @@ class SecretKeys:
         return keys
 
 
-def _split_sections(data: bytes) -> list[bytes]:
-    if data[: len(_SECRET_MAGIC)] != _SECRET_MAGIC:
-        raise ValueError("magic")
-    parts, place = [], len(_SECRET_MAGIC)
-    while place < len(data):
-        size = int.from_bytes(data[place : place + 8], "little")
-        part = data[place + 8 : place + 8 + size]
-        if len(part) != size or place + 8 > len(data):
+def _read_section(file: BinaryIO) -> bytes:
+    return b"".join(_read_pieces(file))
+
+
+def _read_pieces(file: BinaryIO) -> Iterator[bytes]:
+    """Yield one section in pieces, so that a forged length asks for no memory."""
+    head = file.read(8)
+    left = int.from_bytes(head, "little")
+    if len(head) < 8:
+        raise ValueError("length")
+    while left:
+        piece = file.read(min(left, _PIECE_BYTES))
+        if not piece:
             raise ValueError("length")
-        parts.append(part)
-        place += 8 + size
-    return parts
+        left -= len(piece)
+        yield piece
 
 
-def generate_keys(parameters: CKKSParameters, spec: LearningSpec) -> SecretKeys:
+def _read_blob(file: BinaryIO, purpose: str, folder: Path | None) -> bytes | Path:
+    if folder is None:
+        return _read_section(file)
+    if _SAFE_PURPOSE.fullmatch(purpose) is None:
+        raise ValueError("purpose")
+    path = folder / purpose
+    with path.open("wb") as target:
+        target.writelines(_read_pieces(file))
+    return path
+
+
+class KeyWriter:
+    """Keeps framed public keys as they are made: in memory, or in files of a folder."""
+
+    def __init__(self, key_id: bytes, folder: Path | None) -> None:
+        self.blobs: dict[str, bytes | Path] = {}
+        self.key_id = key_id
+        self._folder = folder
+
+    def add(self, purpose: str, kind: Kind, item: Any) -> None:
+        """Frame and keep a key of SEAL's."""
+        if self._folder is None:
+            self.blobs[purpose] = frame(kind, self.key_id, save(item))
+        else:
+            path = self._folder / purpose
+            save_framed(item, kind, self.key_id, path)
+            self.blobs[purpose] = path
+
+
+def generate_keys(
+    parameters: CKKSParameters, spec: LearningSpec, folder: Path | None = None
+) -> SecretKeys:
     """Make the keys of one campaign.
 
     Args:
         parameters: from `choose_parameters`.
         spec: the task, which decides the rotations.
+        folder: where to put the public keys as they are made, a file per purpose, instead of
+            holding them: those of a network are 60 MB.
 
     Raises:
         ParameterError: if the parameters are below 128 bits or too small for the task.
@@ -256,7 +360,7 @@ def generate_keys(parameters: CKKSParameters, spec: LearningSpec) -> SecretKeys:
     if isinstance(spec, MLPClassifier):
         from openmined.syft._mlp_keys import generate_mlp_keys
 
-        return generate_mlp_keys(parameters, spec)
+        return generate_mlp_keys(parameters, spec, folder)
     packing = choose_packing(parameters.poly_modulus_degree, spec.inputs, spec.outputs)
     _check_fit(parameters, spec)
     generator = seal.KeyGenerator(make_context(parameters))
@@ -264,23 +368,22 @@ def generate_keys(parameters: CKKSParameters, spec: LearningSpec) -> SecretKeys:
     elements = [galois_element(degree, step) for step in rotation_steps(packing)]
     key_id = os.urandom(KEY_ID_BYTES)
     secret_key = generator.secret_key()
-    blobs = {PUBLIC_KEY: frame(Kind.PUBLIC_KEY, key_id, make_public_key(parameters, secret_key))}
+    writer = KeyWriter(key_id, folder)
+    writer.add(PUBLIC_KEY, Kind.PUBLIC_KEY, make_public_key(make_context(parameters), secret_key))
     if elements:
-        galois = save(generator.create_galois_keys(elements))
-        blobs[GALOIS_KEYS] = frame(Kind.GALOIS_KEYS, key_id, galois)
-    public = PublicKeys(parameters, key_id, blobs)
+        writer.add(GALOIS_KEYS, Kind.GALOIS_KEYS, generator.create_galois_keys(elements))
+    public = PublicKeys(parameters, key_id, writer.blobs)
     return SecretKeys(parameters, packing, public, save(secret_key))
 
 
-def make_public_key(parameters: CKKSParameters, secret_key: Any) -> bytes:
+def make_public_key(context: Any, secret_key: Any) -> Any:
     """Make a seed-compressed public key: an encryption of zero at the key level.
 
     SEAL's binding cannot return `Serializable<PublicKey>`, but that is what a public key is, to the
     byte: `PublicKey::save` saves its ciphertext.
     """
-    context = make_context(parameters)
     encryptor = seal.Encryptor(context, secret_key)
-    return save(encryptor.encrypt_zero_symmetric(context.key_parms_id()))
+    return encryptor.encrypt_zero_symmetric(context.key_parms_id())
 
 
 def _check_fit(parameters: CKKSParameters, spec: LinearSpec) -> None:

@@ -27,9 +27,11 @@ from openmined.syft._keys import (
     GALOIS_KEYS,
     PUBLIC_KEY,
     RELINEARIZATION_KEYS,
+    KeyWriter,
     PublicKeys,
     SecretKeys,
     galois_element,
+    make_public_key,
 )
 from openmined.syft._mlp import split_mlp
 from openmined.syft._mlp_layout import MLPLayout, choose_block
@@ -46,6 +48,8 @@ from openmined.syft._seal import (
 from openmined.syft._states import EncryptedModel, load_ciphertext
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from openmined.syft._specs import MLPClassifier
@@ -121,15 +125,16 @@ CONJUGATIONS = (6, 4, 3)
 RELINEARIZATIONS = (6, 5, 4, 3)
 
 
-def generate_mlp_keys(parameters: CKKSParameters, spec: MLPClassifier) -> SecretKeys:
+def generate_mlp_keys(
+    parameters: CKKSParameters, spec: MLPClassifier, folder: Path | None = None
+) -> SecretKeys:
     """Make the keys of a network; see `generate_keys`."""
     degree = parameters.poly_modulus_degree
     block = choose_block(degree, spec.hidden, spec.outputs)
     packing = MLPPacking(inputs=spec.inputs, hidden=spec.hidden, outputs=spec.outputs, block=block)
     layout = layout_of(packing, parameters)
     secret_key = seal.KeyGenerator(make_context(parameters)).secret_key()
-    key_id = os.urandom(KEY_ID_BYTES)
-    blobs: dict[str, bytes] = {}
+    writer = KeyWriter(os.urandom(KEY_ID_BYTES), folder)
     steps = rotations(layout)
     for level in range(TOP, LAST - 1, -1):
         context = make_level_context(parameters, level)
@@ -138,18 +143,17 @@ def generate_mlp_keys(parameters: CKKSParameters, spec: MLPClassifier) -> Secret
         elements = [galois_element(degree, step) for step in steps.get(level, ())]
         elements += [2 * degree - 1] if level in CONJUGATIONS else []
         if elements:
-            galois = save(generator.create_galois_keys(elements))
-            blobs[f"{GALOIS_KEYS}-{level}"] = frame(Kind.GALOIS_KEYS, key_id, galois)
+            galois = generator.create_galois_keys(elements)
+            writer.add(f"{GALOIS_KEYS}-{level}", Kind.GALOIS_KEYS, galois)
         if level in RELINEARIZATIONS:
-            relinearization = save(generator.create_relin_keys())
-            blobs[f"{RELINEARIZATION_KEYS}-{level}"] = frame(
-                Kind.RELINEARIZATION_KEYS, key_id, relinearization
+            relinearization = generator.create_relin_keys()
+            writer.add(
+                f"{RELINEARIZATION_KEYS}-{level}", Kind.RELINEARIZATION_KEYS, relinearization
             )
         if level == LAST:
-            encryptor = seal.Encryptor(context, sliced)
-            public = save(encryptor.encrypt_zero_symmetric(context.key_parms_id()))
-            blobs[f"{PUBLIC_KEY}-{level}"] = frame(Kind.PUBLIC_KEY, key_id, public)
-    return SecretKeys(parameters, packing, PublicKeys(parameters, key_id, blobs), save(secret_key))
+            writer.add(f"{PUBLIC_KEY}-{level}", Kind.PUBLIC_KEY, make_public_key(context, sliced))
+    public = PublicKeys(parameters, writer.key_id, writer.blobs)
+    return SecretKeys(parameters, packing, public, save(secret_key))
 
 
 def encrypt_mlp(weights: NDArray[np.float64], keys: SecretKeys) -> EncryptedModel:

@@ -14,12 +14,13 @@ so that a ciphertext of another campaign is told apart before it is used.
 from __future__ import annotations
 
 import os
+import shutil
 import struct
 from array import array
 from contextlib import contextmanager
 from enum import IntEnum
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import tenseal.sealapi as seal
 
@@ -28,12 +29,14 @@ from openmined.syft._errors import CiphertextError, KeyMismatch, ParameterError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 MAGIC = b"OMSYFT\x00\x01"
 KEY_ID_BYTES = 16
 FRAME_BYTES = len(MAGIC) + 1 + KEY_ID_BYTES
 _SEAL_HEADER_BYTES = 16
 _SEAL_MAGIC = 0xA15E
+_PIECE_BYTES = 1 << 20
 
 # What SEAL and its binding raise; pybind11 maps std::logic_error to RuntimeError and so on.
 SEAL_ERRORS = (ValueError, RuntimeError, IndexError, MemoryError, OverflowError, TypeError)
@@ -158,20 +161,64 @@ def save(item: Any) -> bytes:
             return file.read(size)
 
 
+def save_framed(item: Any, kind: Kind, key_id: bytes, path: Path) -> None:
+    """Write a framed key to a file without holding its bytes."""
+    with _memory_file() as (descriptor, source), path.open("wb") as file:
+        item.save(source)
+        file.write(frame(kind, key_id, b""))
+        with os.fdopen(os.dup(descriptor), "rb") as saved:
+            saved.seek(0)
+            shutil.copyfileobj(saved, file, _PIECE_BYTES)
+
+
 def load(item: Any, context: Any, data: bytes, what: str) -> Any:
     """Fill `item` from untrusted bytes by SEAL's validating `load`; return it.
 
     Raises:
         CiphertextError: if the bytes are cut, swollen, random, or of other parameters.
     """
-    _check_header(data, what)
+    _check_header(data[:_SEAL_HEADER_BYTES], len(data), what)
+    with _memory_file(data) as (_, path):
+        return _load_from(path, len(data), item, context, what)
+
+
+def load_framed(item: Any, context: Any, kind: Kind, key_id: bytes, path: Path, what: str) -> Any:
+    """Fill `item` from an untrusted file as `save_framed` writes it; return it.
+
+    Raises:
+        CiphertextError: as `load` does, or if the file is missing or its frame is.
+        KeyMismatch: if it belongs to other keys.
+    """
+    with open_framed(path, what) as file, _memory_file() as (descriptor, copy):
+        found, head = unframe(file.read(FRAME_BYTES + _SEAL_HEADER_BYTES), kind, what)
+        check_key_id(found, key_id, what)
+        size = os.fstat(file.fileno()).st_size - FRAME_BYTES
+        _check_header(head, size, what)
+        file.seek(FRAME_BYTES)
+        with os.fdopen(os.dup(descriptor), "wb") as target:
+            shutil.copyfileobj(file, target, _PIECE_BYTES)
+        return _load_from(copy, size, item, context, what)
+
+
+def open_framed(path: Path, what: str) -> BinaryIO:
+    """Open a file of a framed blob.
+
+    Raises:
+        CiphertextError: if it cannot be read.
+    """
     try:
-        with _memory_file(data) as (_, path):
-            item.load(context, path)
+        return path.open("rb")
+    except OSError as error:
+        raise CiphertextError(f"{what} cannot be read from {path}: {error.strerror}") from error
+
+
+def _load_from(path: str, size: int, item: Any, context: Any, what: str) -> Any:
+    try:
+        item.load(context, path)
         valid = seal.is_valid_for(item, context)
     except SEAL_ERRORS as error:
         raise CiphertextError(
-            f"{len(data)} bytes are no {what} of these CKKS parameters ({error}): "
+            f"{size} bytes are no {what} of these CKKS parameters ({error}): "
             "fetch them again, and check which campaign they belong to"
         ) from error
     if not valid:
@@ -189,14 +236,13 @@ def check_encrypted(item: Any, what: str) -> None:
         raise CiphertextError(f"{what}: a transparent ciphertext, nothing in it is encrypted")
 
 
-def _check_header(data: bytes, what: str) -> None:
+def _check_header(header: bytes, found: int, what: str) -> None:
     # SEALHeader: magic u16, header size u8, version 2 x u8, compression u8, reserved u16, size u64.
-    header = data[:_SEAL_HEADER_BYTES]
     magic = int.from_bytes(header[:2], "little")
     size = int.from_bytes(header[8:16], "little")
-    if len(header) < _SEAL_HEADER_BYTES or magic != _SEAL_MAGIC or size != len(data):
+    if len(header) < _SEAL_HEADER_BYTES or magic != _SEAL_MAGIC or size != found:
         raise CiphertextError(
-            f"{len(data)} bytes are no {what} in SEAL's format: they were cut, padded or replaced; "
+            f"{found} bytes are no {what} in SEAL's format: they were cut, padded or replaced; "
             "fetch them again"
         )
 
