@@ -77,3 +77,25 @@ export class StoreRefused extends StorageError {}
 export function textOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+const SYSTEM: Record<string, string> = {
+  EACCES: "Permission denied",
+  ECONNREFUSED: "Connection refused",
+  EHOSTUNREACH: "No route to host",
+  EIO: "Input/output error",
+  EISDIR: "Is a directory",
+  ELOOP: "Too many levels of symbolic links",
+  EMFILE: "Too many open files",
+  ENETUNREACH: "Network is unreachable",
+  ENOENT: "No such file or directory",
+  ENOSPC: "No space left on device",
+  ENOTDIR: "Not a directory",
+  EPERM: "Operation not permitted",
+  EROFS: "Read-only file system",
+};
+
+/** Return what the operating system says of a failure, in the words of its C library. */
+export function systemTextOf(error: unknown): string {
+  const { code = "" } = error as NodeJS.ErrnoException;
+  return SYSTEM[code] ?? (code || textOf(error));
+}

@@ -20,7 +20,7 @@ import {
   WORK_FACTOR,
   wrapWithPassphrase,
 } from "./age.ts";
-import { FolderError, MineExists, MineLocked, NotAMine, WrongPassphrase } from "./errors.ts";
+import { FolderError, MineExists, MineLocked, NotAMine, systemTextOf, WrongPassphrase } from "./errors.ts";
 import { writePrivate } from "./files.ts";
 import { Ledger } from "./ledger.ts";
 import { loadSettings, type MineSettings, SETTINGS_FILE, saveSettings } from "./settings.ts";
@@ -91,8 +91,9 @@ export class MineFolder {
     try {
       wrapped = readFileSync(join(this.path, "identity.age"));
     } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code;
-      throw new FolderError(`${this.path}/identity.age cannot be read (${code}): restore it from a backup`);
+      throw new FolderError(
+        `${this.path}/identity.age cannot be read (${systemTextOf(error)}): restore it from a backup`,
+      );
     }
     return Buffer.from(await unwrapWithPassphrase(wrapped, passphrase)).toString("ascii");
   }

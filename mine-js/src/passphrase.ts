@@ -2,7 +2,7 @@
 import { readFileSync, statSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { Writable } from "node:stream";
-import { SettingsError, textOf } from "./errors.ts";
+import { SettingsError, systemTextOf, textOf } from "./errors.ts";
 import { repr } from "./text.ts";
 
 const MAX_BYTES = 4096;
@@ -40,16 +40,9 @@ function fromFile(file: string): string {
   }
 }
 
-const SYSTEM: Record<string, string> = {
-  ENOENT: "No such file or directory",
-  EACCES: "Permission denied",
-  EISDIR: "Is a directory",
-};
-
 function systemText(error: unknown, file: string): string {
-  const { code = "", errno = 0 } = error as NodeJS.ErrnoException;
-  const known = SYSTEM[code];
-  return known === undefined ? textOf(error) : `[Errno ${-errno}] ${known}: ${repr(file)}`;
+  const { errno = 0 } = error as NodeJS.ErrnoException;
+  return `[Errno ${-errno}] ${systemTextOf(error)}: ${repr(file)}`;
 }
 
 async function typed(prompts: string[]): Promise<string[]> {

@@ -11,7 +11,7 @@ import {
 import { readFileSync, statSync } from "node:fs";
 import { type LocalAccount, privateKeyToAccount } from "viem/accounts";
 import { getAddress, isAddress, keccak256, toHex } from "viem/utils";
-import { KeystoreError, WrongPassphrase } from "./errors.ts";
+import { KeystoreError, systemTextOf, WrongPassphrase } from "./errors.ts";
 import { writePrivate } from "./files.ts";
 import { isObject, repr } from "./text.ts";
 
@@ -51,7 +51,7 @@ function readKeystore(path: string): Record<string, unknown> {
     data = readFileSync(path);
   } catch (error) {
     throw new KeystoreError(
-      `no keystore can be read at ${path} (${(error as NodeJS.ErrnoException).code}): ` +
+      `no keystore can be read at ${path} (${systemTextOf(error)}): ` +
         "give the right file, or make one with `openmined wallet create`",
     );
   }
@@ -91,7 +91,8 @@ function seal(key: Buffer, address: string, passphrase: string, n: number): obje
 
 function unseal(document: Record<string, unknown>, passphrase: string, path: string): Buffer {
   const crypto = document.crypto ?? document.Crypto;
-  if (!isObject(crypto) || document.version !== 3 || crypto.cipher !== "aes-128-ctr") {
+  if (!isObject(crypto)) throw damaged(path);
+  if (document.version !== 3 || crypto.cipher !== "aes-128-ctr") {
     throw new KeystoreError(`${path} is no keystore of version 3 with aes-128-ctr`);
   }
   const parameters = crypto.kdfparams;

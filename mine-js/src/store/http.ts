@@ -6,6 +6,7 @@ import {
   QuotaExceeded,
   StoreRefused,
   StoreUnreachable,
+  systemTextOf,
   textOf,
 } from "../errors.ts";
 
@@ -100,8 +101,9 @@ function raiseForStatus(url: string, status: number, body: Buffer, subject: stri
 }
 
 function reason(error: unknown): string {
-  const cause = (error as { cause?: { code?: string; message?: string } }).cause;
-  return cause?.code ?? cause?.message ?? textOf(error);
+  const { cause } = error as { cause?: NodeJS.ErrnoException };
+  if (cause?.code === undefined) return cause?.message ?? textOf(error);
+  return cause.errno === undefined ? cause.code : `[Errno ${-cause.errno}] ${systemTextOf(cause)}`;
 }
 
 function printable(text: string): string {
