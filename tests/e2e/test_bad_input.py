@@ -1,6 +1,7 @@
 """What goes wrong for a data scientist: one clear message, a non-zero exit code, no money stuck.
 
-A hostile or careless Capsule (a model ciphertext cut short, say) is in test_mine_hostile.py.
+A hostile or careless Capsule (a model ciphertext cut short, say) is in
+tests/exploits/services/test_malformed_campaigns.py.
 """
 
 from __future__ import annotations
