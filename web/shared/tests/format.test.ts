@@ -7,6 +7,7 @@ import {
   formatDuration,
   formatExact,
   formatPercent,
+  formatPoints,
   formatPpm,
   formatRelative,
   parseAmount,
@@ -91,4 +92,9 @@ test("exact times and lengths of time", () => {
   expect(formatDuration(93_600)).toBe("1 day 2 hours");
   expect(formatDuration(0)).toBe("0 seconds");
   expect(formatDuration(61)).toBe("1 minute 1 second");
+});
+
+test("a difference of percentages is in points", () => {
+  expect(plain(formatPoints(19_400))).toBe("1.9 points");
+  expect(plain(formatPoints(-500, 2))).toBe("-0.05 points");
 });

@@ -1,3 +1,3 @@
 export { ETH, formatAmount, parseAmount, type Token } from "./amount";
-export { formatBytes, formatCount, formatPercent, formatPpm, parsePercent, shortHash } from "./numbers";
+export { formatBytes, formatCount, formatPercent, formatPoints, formatPpm, parsePercent, shortHash } from "./numbers";
 export { formatDuration, formatExact, formatRelative } from "./time";

@@ -7,6 +7,11 @@ export function formatPpm(ppm: number, digits = 1): string {
   return `${(ppm / 10_000).toFixed(digits)}${NBSP}%`;
 }
 
+/** Writes a difference of two percentages, given in ppm: 19400 -> `1.9 points`. */
+export function formatPoints(ppm: number, digits = 1): string {
+  return `${(ppm / 10_000).toFixed(digits)}${NBSP}points`;
+}
+
 /** Writes a part of a whole as a percentage; of nothing, as a dash. */
 export function formatPercent(part: bigint, whole: bigint, digits = 0): string {
   if (whole === 0n) return "–";

@@ -1,5 +1,5 @@
 import { Anchor, Table, Text, UnstyledButton } from "@mantine/core";
-import { formatPpm } from "@openmined/shared/format";
+import { formatPoints, formatPpm } from "@openmined/shared/format";
 import { REASONS } from "@openmined/shared/protocol/names";
 import { Empty, Hash, When } from "@openmined/shared/ui";
 import { Fragment, useState } from "react";
@@ -61,11 +61,11 @@ function BatchRow({ batch, campaign, open, toggle }: { batch: Batch; campaign: C
   return (
     <Table.Tr>
       <Table.Td>{batch.batch}</Table.Td>
-      <Table.Td>
+      <Table.Td style={{ whiteSpace: "nowrap" }}>
         <When at={batch.scored_at} />
       </Table.Td>
       <Table.Td ta="right">{formatPpm(batch.best_ppm)}</Table.Td>
-      <Table.Td ta="right">{formatPpm(batch.best_ppm - batch.before_ppm)}</Table.Td>
+      <Table.Td ta="right">{formatPoints(batch.best_ppm - batch.before_ppm)}</Table.Td>
       <Table.Td ta="right">
         <Amount value={batch.paid} token={campaign.token} digits={5} />
       </Table.Td>
@@ -89,7 +89,7 @@ function Shares({ gradients, token }: { gradients: readonly Gradient[]; token: s
       {gradients.map((gradient) => (
         <li key={gradient.gradient}>
           <Text size="sm" component="div">
-            Gradient {gradient.gradient} of mine <Hash text={gradient.miner} label="the mine's address" />: share{" "}
+            Gradient {gradient.gradient} of mine <Hash text={gradient.miner} label="the mine's address" /> has a share of{" "}
             {formatPpm(gradient.share_ppm, 2)}, <Amount value={gradient.payout} token={token} />
             {gradient.reason !== 0 && ` – rejected, ${REASONS[gradient.reason] ?? `reason ${gradient.reason}`}`}
           </Text>

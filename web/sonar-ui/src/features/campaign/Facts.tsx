@@ -14,7 +14,7 @@ export function Facts({ campaign }: { campaign: CampaignDetail }) {
     const { cid, href } = cidLink(digest, store);
     return <Hash text={cid} href={href} label={label} />;
   };
-  const algorithm = campaign.algorithm ? `${campaign.algorithm}, ${campaign.update ?? ""}` : "unknown";
+  const algorithm = campaign.algorithm ? `${wordsFor(campaign.algorithm)}; mines send ${wordsFor(campaign.update ?? "")}` : "unknown";
   const rows: readonly (readonly [string, ReactNode])[] = [
     ["Input", <Schema key="input" details={campaign.details} side="input" />],
     ["Output", <Schema key="output" details={campaign.details} side="output" />],
@@ -50,6 +50,19 @@ export function Facts({ campaign }: { campaign: CampaignDetail }) {
       </Table>
     </section>
   );
+}
+
+const WORDS: Readonly<Record<string, string>> = {
+  "linear-classifier": "linear classifier",
+  "linear-regression": "linear regression",
+  "mlp-classifier": "two-layer network, both layers encrypted",
+  gradient: "one gradient at a time",
+  "local-steps": "many local steps at once",
+};
+
+/** What a manifest's word means; one that is not known here is shown as it is. */
+function wordsFor(word: string): string {
+  return Object.hasOwn(WORDS, word) ? (WORDS[word] ?? word) : word;
 }
 
 interface SchemaDetails {

@@ -2,12 +2,14 @@ import { Button, Code, Group, Stack, Text } from "@mantine/core";
 import { formatBytes } from "@openmined/shared/format";
 import { Failure } from "@openmined/shared/ui";
 import { useMutation } from "@tanstack/react-query";
-import { readNetwork } from "../../../shared/api";
+import { readNetwork, useNetwork } from "../../../shared/api";
 import { saveFile } from "../../../shared/saveFile";
 
 /** The delivered model, still encrypted to the data scientist, and the command that opens it. */
 export function Delivery({ campaign, digest }: { campaign: number; digest: string }) {
   const name = `campaign-${campaign}.pgp`;
+  const network = useNetwork().data?.name ?? "devnet";
+  const elsewhere = network !== "devnet" && /^[\w.-]+$/.test(network) ? ` --network ${network}` : "";
   const download = useMutation({
     mutationFn: async () => {
       const { fetchDelivery } = await import("../../../shared/fetchDelivery");
@@ -33,7 +35,7 @@ export function Delivery({ campaign, digest }: { campaign: number; digest: strin
         Whoever holds the data scientist’s key opens it and checks Capsule’s signature with
       </Text>
       <Code block style={{ whiteSpace: "pre-wrap" }}>
-        openmined campaign result {campaign} --pgp KEY --output model.safetensors
+        openmined campaign result {campaign} --pgp openmined-key.asc --output model.safetensors{elsewhere}
       </Code>
     </Stack>
   );
