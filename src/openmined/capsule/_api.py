@@ -7,7 +7,6 @@ request can make Capsule decrypt, sign or send anything: that process is another
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -138,7 +137,7 @@ def _reading(folder: Path) -> Iterator[State]:
         raise HTTPException(503, "the state file cannot be read") from error
     try:
         yield state
-    except sqlite3.Error as error:
+    except StateError as error:
         raise HTTPException(503, "the state file cannot be read") from error
     finally:
         state.close()

@@ -19,6 +19,8 @@ from openmined.capsule._files import read_secret_file, write_private
 
 KEYRING_FILE = "keyring.age"
 _FORMAT = "openmined/keyring@1"
+_NOT_THIS_ONE = ("Decryption failed", "No matching keys found")
+"""How age says that a passphrase, or a key, is not the right one."""
 
 
 @dataclass(frozen=True)
@@ -126,12 +128,17 @@ class Unlock:
 
         Raises:
             WrongPassphrase: if it does not open.
+            SealError: if the bytes are damaged.
         """
         try:
             if self._key is not None:
                 return bytes(pyrage.decrypt(data, [self._key]))
             return bytes(pyrage.passphrase.decrypt(data, self._passphrase))
-        except pyrage.DecryptError:
+        except pyrage.DecryptError as error:
+            if str(error) not in _NOT_THIS_ONE:
+                raise SealError(
+                    f"it is no age file, or damaged or cut short ({error}): use a backup"
+                ) from None
             what = "key file" if self._key is not None else "passphrase"
             raise WrongPassphrase(
                 f"this {what} does not open the Capsule: try again "

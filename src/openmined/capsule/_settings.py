@@ -91,7 +91,7 @@ class LimitSettings(Frozen):
 class ReleaseSettings(Frozen):
     """What of decrypted values may leave under one key epoch (DESIGN 6.6)."""
 
-    max_decryptions: int = Field(default=10_000, ge=1, le=1_000_000)
+    max_decryptions: int = Field(default=1000, ge=1, le=1_000_000)
     """Updates decrypted before the campaign's keys are rotated."""
     model_releases: int = Field(default=1, ge=1, le=100)
     """Final models."""

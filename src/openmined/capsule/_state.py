@@ -128,10 +128,10 @@ class State:
             state = cls(_connect(path))
             found = state.meta("version")
             damage = state._db.execute("PRAGMA quick_check").fetchone()[0]
-        except sqlite3.DatabaseError as error:
-            raise _damaged(path, str(error)) from error
+        except (sqlite3.DatabaseError, StateError) as error:
+            raise _damaged(str(path), str(error.__cause__ or error)) from error
         if damage != "ok":
-            raise _damaged(path, str(damage))
+            raise _damaged(str(path), str(damage))
         if found != str(VERSION):
             raise StateError(f"{path} is of version {found}, this software reads {VERSION}")
         return state
@@ -150,14 +150,21 @@ class State:
             self._db.execute("BEGIN IMMEDIATE")
             yield self._db
             self._db.execute("COMMIT")
-        except sqlite3.OperationalError as error:
+        except sqlite3.DatabaseError as error:
             self._undo()
-            raise NotWritten(
-                f"the state file cannot be written ({error}): is the disk full?"
-            ) from error
+            raise _trouble(error) from error
         except BaseException:
             self._undo()
             raise
+
+    def _read(self, statement: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        try:
+            return self._db.execute(statement, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise _trouble(error) from error
+
+    def _read_one(self, statement: str, values: tuple[Any, ...] = ()) -> tuple[Any, ...] | None:
+        return next(iter(self._read(statement, values)), None)
 
     def _undo(self) -> None:
         if self._db.in_transaction:
@@ -168,7 +175,7 @@ class State:
 
     def meta(self, key: str) -> str | None:
         """Return a remembered value."""
-        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        row = self._read_one("SELECT value FROM meta WHERE key = ?", (key,))
         return None if row is None else str(row[0])
 
     def set_meta(self, key: str, value: str) -> None:
@@ -203,7 +210,7 @@ class State:
 
     def events(self, campaign: int, kind: str) -> list[SeenEvent]:
         """Return a campaign's events of one kind, in chain order."""
-        rows = self._db.execute(
+        rows = self._read(
             "SELECT * FROM events WHERE campaign = ? AND kind = ? ORDER BY block, log",
             (campaign, kind),
         )
@@ -213,7 +220,7 @@ class State:
 
     def launched(self) -> list[SeenEvent]:
         """Return the launches remembered, in chain order."""
-        rows = self._db.execute(
+        rows = self._read(
             "SELECT * FROM events WHERE kind = 'CampaignLaunched' ORDER BY block, log"
         )
         return [
@@ -222,11 +229,11 @@ class State:
 
     def submitted(self, campaign: int) -> list[Pending]:
         """Return every gradient ever submitted to the campaign, oldest first."""
-        return [_pending(row) for row in self._db.execute(_SUBMITTED, (campaign,))]
+        return [_pending(row) for row in self._read(_SUBMITTED, (campaign,))]
 
     def pending(self, campaign: int) -> list[Pending]:
         """Return the campaign's gradients that are neither scored nor returned, oldest first."""
-        rows = self._db.execute(
+        rows = self._read(
             f"SELECT * FROM ({_SUBMITTED}) WHERE gradient NOT IN (SELECT gradient FROM events "  # noqa: S608 -- our own text
             "WHERE campaign = ? AND kind IN ('GradientScored', 'BondReclaimed'))",
             (campaign, campaign),
@@ -237,12 +244,12 @@ class State:
 
     def campaign(self, campaign: int) -> CampaignRow | None:
         """Return what is remembered of a campaign."""
-        row = self._db.execute("SELECT * FROM campaigns WHERE id = ?", (campaign,)).fetchone()
+        row = self._read_one("SELECT * FROM campaigns WHERE id = ?", (campaign,))
         return None if row is None else CampaignRow(row[0], row[1], row[2], json.loads(row[3]))
 
     def campaigns(self) -> list[CampaignRow]:
         """Return everything remembered, by number."""
-        rows = self._db.execute("SELECT * FROM campaigns ORDER BY id")
+        rows = self._read("SELECT * FROM campaigns ORDER BY id")
         return [CampaignRow(row[0], row[1], row[2], json.loads(row[3])) for row in rows]
 
     def put_campaign(self, row: CampaignRow) -> None:
@@ -273,15 +280,15 @@ class State:
 
     def sealed(self, campaign: int, kind: str, number: int) -> bytes | None:
         """Return bytes kept by `put_sealed`, still encrypted."""
-        row = self._db.execute(
+        row = self._read_one(
             "SELECT data FROM sealed WHERE campaign = ? AND kind = ? AND number = ?",
             (campaign, kind, number),
-        ).fetchone()
+        )
         return None if row is None else bytes(row[0])
 
     def sealed_numbers(self, campaign: int, kind: str) -> list[int]:
         """Return the numbers kept of one kind, ascending."""
-        rows = self._db.execute(
+        rows = self._read(
             "SELECT number FROM sealed WHERE campaign = ? AND kind = ? ORDER BY number",
             (campaign, kind),
         )
@@ -307,10 +314,10 @@ class State:
 
     def intent(self, campaign: int, kind: str, number: int) -> dict[str, Any] | None:
         """Return an intent written earlier."""
-        row = self._db.execute(
+        row = self._read_one(
             "SELECT facts FROM intents WHERE campaign = ? AND kind = ? AND number = ?",
             (campaign, kind, number),
-        ).fetchone()
+        )
         return None if row is None else dict(json.loads(row[0]))
 
     def drop_intent(self, campaign: int, kind: str, number: int) -> None:
@@ -335,16 +342,16 @@ class State:
             db.execute("INSERT OR IGNORE INTO missing VALUES (?, ?, ?)", (campaign, gradient, now))
             # Noted while the clock was ahead: from now, or it would be waited for that much longer.
             db.execute("UPDATE missing SET since = ? WHERE since > ?", (now, now))
-        row = self._db.execute(
+        ((since,),) = self._read(
             "SELECT since FROM missing WHERE campaign = ? AND gradient = ?", (campaign, gradient)
-        ).fetchone()
-        return float(row[0])
+        )
+        return float(since)
 
     # ---------------------------------------------------------------- ledger
 
     def releases(self, campaign: int, epoch: int, kind: str) -> list[str]:
         """Return what the ledger says was released."""
-        rows = self._db.execute(
+        rows = self._read(
             "SELECT what FROM ledger WHERE campaign = ? AND epoch = ? AND kind = ? ORDER BY at",
             (campaign, epoch, kind),
         )
@@ -388,8 +395,15 @@ def open_read_only(folder: Path) -> State:
         raise StateError(f"{path} cannot be read ({error})") from error
 
 
-def _damaged(path: Path, why: str) -> StateError:
+def _trouble(error: sqlite3.DatabaseError) -> StateError:
+    """Tell a file that cannot be used now from one that is damaged."""
+    if isinstance(error, sqlite3.OperationalError):
+        return NotWritten(f"the state file cannot be written ({error}): is the disk full?")
+    return _damaged("the state file", str(error))
+
+
+def _damaged(which: str, why: str) -> StateError:
     return StateError(
-        f"{path} is damaged ({why[:120]}): restore it with `openmined capsule restore`; "
-        "what happened on chain since the backup is read from the chain"
+        f"{which} is damaged ({why[:120]}): restore a backup with `openmined capsule restore`; "
+        "what happened on chain since is read from the chain"
     )

@@ -130,7 +130,7 @@ def test_asking_for_new_campaign_keys(sealed: Sealed, capsys: pytest.CaptureFixt
         ("unseal {capsule} --key-file {key}", "no sealed Capsule waits"),
         ("backup {capsule} {key} --key-file {key}", "exists already"),
         ("backup {capsule} {new} --key-file {other}", "does not open"),
-        ("restore {key} {new} --key-file {key}", "does not open"),
+        ("restore {key} {new} --key-file {key}", "no age file, or damaged or cut short"),
         ("restore {nowhere} {new} --key-file {key}", "cannot be read"),
         ("restore {key} {capsule} --key-file {key}", "is not empty"),
         ("rotate {capsule}", "say what to rotate"),
@@ -166,6 +166,20 @@ def test_init_refuses_a_folder_in_use_and_bad_settings(
     assert "is not empty" in refused(capsys, "init", sealed.folder, *PLACE, *key)
     wrong = [word.replace("http://127.0.0.1:9", "ftp://x") for word in PLACE]
     assert "rpc_url" in refused(capsys, "init", tmp_path / "new", *wrong, *key)
+
+
+def test_a_damaged_state_file_is_one_clear_message(
+    sealed: Sealed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = sealed.folder / "capsule.db"
+    whole = path.read_bytes()
+    for damaged in (b"no database" * 1000, whole[:4096] + bytes(len(whole) - 4096)):
+        path.write_bytes(damaged)
+        for command in ("status", "start"):
+            unlock = ["--key-file", sealed.key_file] if command == "start" else []
+            said = refused(capsys, command, sealed.folder, *unlock)
+            assert "is damaged" in said
+            assert "openmined capsule restore" in said
 
 
 def test_nobody_to_ask(sealed: Sealed, capsys: pytest.CaptureFixture[str]) -> None:
