@@ -1,6 +1,7 @@
 """Write, or with --check compare, the generated files that are committed.
 
-Manifests' JSON Schemas stand in docs/manifests; what else is generated joins the table below.
+Manifests' JSON Schemas stand in docs/manifests; the threat model in docs/security.md is rendered
+from the attacks in tests/exploits; what else is generated joins the table below.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from exploits.table import PAGE, render_page
 from openmined.protocol import MANIFESTS, json_schema
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,6 +23,7 @@ def artifacts() -> Iterator[tuple[Path, str]]:
         kind, version = manifest.model_fields["format"].default.split("/")[1].split("@")
         schema = json.dumps(json_schema(manifest), indent=2, ensure_ascii=False)
         yield ROOT / "docs" / "manifests" / f"{kind}-{version}.schema.json", schema + "\n"
+    yield PAGE, render_page()
 
 
 def main(check: bool) -> int:
