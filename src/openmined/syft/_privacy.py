@@ -14,8 +14,9 @@ Roth and Su, 2022). The exact (epsilon, delta) of mu-GDP is
 
     delta(epsilon) = Phi(-epsilon/mu + mu/2) - e^epsilon Phi(-epsilon/mu - mu/2)
 
-so mu is found from the epsilon and delta asked for; releases of one data set compose by adding
-mu^2, over all campaigns. Wang's regularisation is used with its noise scale replaced by ours:
+(computed by `dp-accounting`), so mu is found from the epsilon and delta asked for; releases of one
+data set compose by adding mu^2, over all campaigns. Wang's regularisation is used with its noise
+scale replaced by ours:
 
     lambda = max(0, sqrt(p ln(2 p^2 / rho)) sigma_G - lambda_min),   rho = 0.05
 """
@@ -24,7 +25,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,23 +42,11 @@ Floats = NDArray[np.float64]
 # Shares of mu^2: the smallest eigenvalue is one number, the Gram matrix has the most.
 _SHARE_LAMBDA, _SHARE_GRAM, _SHARE_CROSS = 0.1, 0.45, 0.45
 _FAILURE = 0.05
-_LARGEST_MU = 1e4
 
 
 def gaussian_delta(mu: float, epsilon: float) -> float:
-    """Return the exact delta of mu-GDP at epsilon (Balle and Wang, ICML 2018, theorem 8)."""
-    if mu == 0.0:
-        return 0.0
-    upper = _log_tail(epsilon / mu - mu / 2.0)
-    lower = epsilon + _log_tail(epsilon / mu + mu / 2.0)
-    return math.exp(upper) * -math.expm1(min(0.0, lower - upper))
-
-
-def _log_tail(x: float) -> float:
-    """Return log Phi(-x), also where Phi underflows."""
-    if x < 30.0:
-        return math.log(0.5 * math.erfc(x / math.sqrt(2.0)))
-    return -0.5 * x * x - math.log(x * math.sqrt(2.0 * math.pi)) + math.log1p(-1.0 / (x * x))
+    """Return the delta of mu-GDP at epsilon (Balle and Wang, ICML 2018, theorem 8)."""
+    return float(_mechanism(1.0 / mu).get_delta_for_epsilon(epsilon)) if mu else 0.0
 
 
 def gaussian_mu(epsilon: float, delta: float) -> float:
@@ -68,27 +57,30 @@ def gaussian_mu(epsilon: float, delta: float) -> float:
     """
     if not (epsilon > 0 and math.isfinite(epsilon) and 0 < delta < 1):
         raise DataError(f"epsilon {epsilon} must be positive and delta {delta} between 0 and 1")
-    low, high = 0.0, _LARGEST_MU
-    for _ in range(200):
-        middle = (low + high) / 2.0
-        if gaussian_delta(middle, epsilon) <= delta:
-            low = middle
-        else:
-            high = middle
-    return low
+    from dp_accounting.pld.common import DifferentialPrivacyParameters
+    from dp_accounting.pld.privacy_loss_mechanism import GaussianPrivacyLoss
+
+    asked = DifferentialPrivacyParameters(epsilon, delta)
+    return 1.0 / float(GaussianPrivacyLoss.from_privacy_guarantee(asked).standard_deviation)
 
 
 def gaussian_epsilon(mu: float, delta: float) -> float:
-    """Return the smallest epsilon that mu-GDP implies at delta."""
+    """Return the smallest epsilon that mu-GDP implies at delta, to nine digits, rounded up."""
     if gaussian_delta(mu, 0.0) <= delta:
         return 0.0
     low, high = 0.0, 1.0
     while gaussian_delta(mu, high) > delta:
         high *= 2.0
-    for _ in range(200):
+    while high - low > 1e-9 * high:
         middle = (low + high) / 2.0
         low, high = (middle, high) if gaussian_delta(mu, middle) > delta else (low, middle)
     return high
+
+
+def _mechanism(deviation: float) -> Any:
+    from dp_accounting.pld.privacy_loss_mechanism import GaussianPrivacyLoss
+
+    return GaussianPrivacyLoss(deviation)
 
 
 @dataclass(frozen=True)
@@ -118,7 +110,7 @@ class PrivacyLedger:
         """
         total = self.spent_mu_squared + gaussian_mu(epsilon, delta) ** 2
         after = gaussian_epsilon(math.sqrt(total), self.delta)
-        if after > self.epsilon * (1 + 1e-9):
+        if after > self.epsilon * (1 + 1e-6):
             raise ReleaseRefused(
                 f"a release of epsilon {epsilon:g} would bring this data set to {after:.3g}, above "
                 f"its budget of {self.epsilon:g} ({self.spent_epsilon:.3g} is spent)"

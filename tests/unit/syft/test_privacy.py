@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from openmined.syft import (
     DataError,
@@ -23,21 +24,19 @@ from openmined.syft._updates import affine_map
 @pytest.mark.parametrize("delta", [1e-3, 1e-9])
 def test_mu_and_epsilon_are_inverse(epsilon, delta):
     mu = gaussian_mu(epsilon, delta)
-    assert gaussian_epsilon(mu, delta) == pytest.approx(epsilon, rel=1e-9)
+    assert gaussian_epsilon(mu, delta) == pytest.approx(epsilon, rel=1e-5)
     assert gaussian_delta(mu, epsilon) <= delta
     assert gaussian_delta(1.001 * mu, epsilon) > delta
 
 
-@pytest.mark.parametrize("mu", [0.1, 1.0, 5.0])
-def test_accounting_agrees_with_dp_accounting(mu):
-    pld = pytest.importorskip(
-        "dp_accounting.pld.privacy_loss_distribution", reason="dp-accounting is optional"
-    )
-    reference = pld.from_gaussian_mechanism(1.0 / mu, value_discretization_interval=1e-4)
-    for delta in (1e-3, 1e-6):
-        wanted = reference.get_epsilon_for_delta(delta)
-        assert gaussian_epsilon(mu, delta) == pytest.approx(wanted, rel=2e-3)
-        assert gaussian_epsilon(mu, delta) <= wanted + 1e-9  # theirs rounds upwards
+@pytest.mark.parametrize("mu", [0.1, 1.0, 5.0, 100.0])
+@pytest.mark.parametrize("delta", [1e-3, 1e-9])
+def test_accounting_is_the_formula(mu, delta):
+    """Phi(-epsilon/mu + mu/2) - e^epsilon Phi(-epsilon/mu - mu/2), in logarithms."""
+    epsilon = gaussian_epsilon(mu, delta)
+    upper = norm.logcdf(-epsilon / mu + mu / 2)
+    lower = epsilon + norm.logcdf(-epsilon / mu - mu / 2)
+    assert np.exp(upper) * -np.expm1(lower - upper) == pytest.approx(delta, rel=1e-3)
 
 
 def test_delta_by_numerical_integration():
