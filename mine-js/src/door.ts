@@ -155,7 +155,7 @@ function errorOf(name: string, text: string): Error {
 }
 
 /** A foreseen failure of another package over there; it keeps its name. */
-class Foreign extends errors.OpenMinedError {
+export class Foreign extends errors.OpenMinedError {
   readonly #name: string;
 
   constructor(name: string, text: string) {

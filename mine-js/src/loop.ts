@@ -18,11 +18,13 @@ import {
 } from "./campaigns.ts";
 import { EventCursor } from "./chain/cursor.ts";
 import { NotEnoughFunds, Reverted } from "./chain/sender.ts";
+import { Foreign } from "./door.ts";
 import {
   CampaignUnusable,
   ChainError,
   DatasetDamaged,
   DiskFull,
+  ManifestError,
   OpenMinedError,
   StorageError,
   TrainingFailed,
@@ -371,7 +373,9 @@ export class MineLoop {
       } else if (
         error instanceof CampaignUnusable ||
         error instanceof TrainingFailed ||
-        error instanceof DatasetDamaged
+        error instanceof DatasetDamaged ||
+        error instanceof ManifestError ||
+        error instanceof Foreign
       ) {
         this.#giveUp(view, error.message, "unusable");
       } else throw error;

@@ -18,10 +18,16 @@ from tests.unit.mine.folder_world import PASSPHRASE, SCHEMA, table
 from tests.unit.mine.mine_world import MineWorld, wait_for
 
 from openmined.mine import MineFolder
+from openmined.mine.api._app import STATIC
 from openmined.sonar import Score
 
 DOCUMENT = Path(__file__).parents[2] / "docs/openapi/mine.json"
 COOKIE = "openmined_mine_session"
+PAGE_HEADERS = (
+    "content-type", "content-length", "cache-control", "content-security-policy",
+    "x-content-type-options", "referrer-policy", "x-frame-options", "cross-origin-opener-policy",
+    "cross-origin-resource-policy", "permissions-policy",
+)  # fmt: skip
 
 
 def url_of(folder: Path) -> str | None:
@@ -192,6 +198,36 @@ def test_the_document_is_served_byte_for_byte(clients: dict[str, httpx.Client]) 
     served = [client.get("/api/v1/openapi.json").content for client in clients.values()]
     assert served[0] == served[1]
     assert json.loads(served[0]) == json.loads(DOCUMENT.read_text())
+
+
+def test_the_page_is_served_file_by_file(clients: dict[str, httpx.Client]) -> None:
+    if not (STATIC / "index.html").is_file():
+        pytest.skip("the mine's page is not built: `make web` builds it")
+    files = [str(path.relative_to(STATIC)) for path in STATIC.rglob("*") if path.is_file()]
+    assert any(name.startswith("assets/") for name in files)
+    odd = (
+        "",
+        "earnings",
+        "assets/none.js",
+        "assets",
+        "assets/",
+        "%2e%2e/_app.py",
+        "a%00b",
+        "x" * 300,
+    )
+    different = []
+    for path in (*files, *odd):
+        told = []
+        for client in clients.values():
+            answer = client.get(f"/{path}")
+            headers = {name: answer.headers.get(name) for name in PAGE_HEADERS}
+            told.append((answer.status_code, headers, answer.content))
+        if told[0] != told[1]:
+            different.append((path, [(status, headers) for status, headers, _ in told]))
+        if path in files:
+            assert (told[0][0], told[0][2]) == (200, (STATIC / path).read_bytes())
+        assert "script-src 'self'" in str(told[0][1]["content-security-policy"])
+    assert different == []
 
 
 def test_an_upload_becomes_a_dataset(clients: dict[str, httpx.Client], tmp_path: Path) -> None:

@@ -230,5 +230,9 @@ function serveInterface(method: string, path: string, response: ServerResponse):
 }
 
 function isFile(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+  try {
+    return statSync(path).isFile();
+  } catch {
+    return false; // it is not there, too long for a name, or with a zero byte in it
+  }
 }
