@@ -405,6 +405,19 @@ def send_batch(ctx: Context, campaign: int, batch: int, intent: dict[str, Any]) 
     )
 
 
+def renumber_draft(ctx: Context, row: CampaignRow, drafted: int, batch: int) -> None:
+    """Let a draft count as another batch: its report was mined in the place of that one."""
+    intent = ctx.state.intent(row.id, "batch", drafted)
+    kept = ctx.recall(row.id, "draft", drafted)
+    if intent is None or kept is None:
+        raise ReplayFailed(f"campaign {row.id}: the draft of batch {drafted} is gone")
+    arrays, facts = kept
+    ctx.log.write("renumbered", campaign=row.id, drafted=drafted, batch=batch)
+    with ctx.state.change():
+        ctx.keep(row.id, "draft", batch, arrays, **facts)
+        ctx.state.put_intent(row.id, "batch", batch, {**intent, "before": row.facts})
+
+
 def adopt_batch(ctx: Context, bench: Bench, row: CampaignRow, batch: int) -> CampaignRow:
     """Make a reported batch's weights the current ones."""
     ctx.reach(Step.ADOPT_BATCH, row.id, batch=batch)

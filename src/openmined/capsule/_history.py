@@ -11,7 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from openmined.capsule._batches import adopt_batch, replay_batch
+from openmined.capsule._batches import (
+    KEPT_INTENTS,
+    adopt_batch,
+    renumber_draft,
+    replay_batch,
+)
 from openmined.capsule._bench import Bench
 from openmined.capsule._context import Context, keys_file
 from openmined.capsule._errors import ReplayFailed, StateError
@@ -34,13 +39,48 @@ def settle_history(
         ReplayFailed: if another Capsule's work cannot be followed.
         EnvelopeMissing: if it cannot be followed now, for want of an envelope's bytes.
     """
-    while row.facts["batches"] > chain.batches or row.facts["epoch"] > chain.epoch:
+    while (
+        row.facts["batches"] > chain.batches
+        or row.facts["epoch"] > chain.epoch
+        or _is_replaced(ctx, row)
+    ):
         row = _take_back(ctx, bench, row)
+    if row.facts["batches"] and _report(ctx, row.id, row.facts["batches"]) is None:
+        return Unsettled()  # reorganised away, and what stands there now was not read yet
     for event in _outstanding(ctx, row):
         row = _follow(ctx, bench, row, event)
     if (row.facts["batches"], row.facts["epoch"]) != (chain.batches, chain.epoch):
         return Unsettled()
     return row
+
+
+def _report(ctx: Context, campaign: int, batch: int) -> dict[str, Any] | None:
+    """Return what the chain says of a batch, as far as it was read."""
+    for event in ctx.state.events(campaign, "BatchScored"):
+        if event.facts["batch"] == batch:
+            return event.facts
+    return None
+
+
+def _is_replaced(ctx: Context, row: CampaignRow) -> bool:
+    """Whether another report than the one that was adopted stands on chain in its place."""
+    batch = row.facts["batches"]
+    intent = ctx.state.intent(row.id, "batch", batch)
+    reported = _report(ctx, row.id, batch)
+    if intent is None or reported is None:
+        return False
+    return bool(intent["receipt"] != reported["receipt"])
+
+
+def _find_draft(ctx: Context, campaign: int, batch: int, receipt: str) -> int | None:
+    """Return under which number this Capsule drafted a report: another one after the chain lost
+    the batch before it.
+    """
+    for number in (batch, *range(batch + 1, batch + KEPT_INTENTS)):
+        intent = ctx.state.intent(campaign, "batch", number)
+        if intent is not None and intent["receipt"] == receipt:
+            return number
+    return None
 
 
 def _outstanding(ctx: Context, row: CampaignRow) -> list[SeenEvent]:
@@ -64,11 +104,13 @@ def _follow(ctx: Context, bench: Bench, row: CampaignRow, event: SeenEvent) -> C
     batch = facts["batch"]
     if batch != row.facts["batches"] + 1:
         raise StateError(f"campaign {row.id}: batch {row.facts['batches'] + 1} was never seen")
-    intent = ctx.state.intent(row.id, "batch", batch)
-    if intent is None or intent["receipt"] != facts["receipt"]:
+    drafted = _find_draft(ctx, row.id, batch, facts["receipt"])
+    if drafted is None:
         ctx.log.write("replaying", campaign=row.id, batch=batch)
         replay_batch(ctx, bench, row, facts)
         row = ctx.state.campaign(row.id) or row
+    elif drafted != batch:
+        renumber_draft(ctx, row, drafted, batch)
     return adopt_batch(ctx, bench, row, batch)
 
 

@@ -141,10 +141,11 @@ def parse_certificate(text: str | bytes, *, until: datetime | None = None) -> Ce
     except Exception as error:  # noqa: BLE001 -- pysequoia raises its own untyped errors
         raise PgpError(f"no OpenPGP certificate: {_cause(error)}") from None
     if certificate.is_revoked:
-        raise PgpError(f"certificate {certificate.fingerprint} is revoked")
+        raise PgpError(f"it is revoked ({certificate.fingerprint})")
     expiration = certificate.expiration
     if expiration is not None and expiration <= (until or datetime.now(UTC)):
-        raise PgpError(f"certificate {certificate.fingerprint} expires on {expiration:%Y-%m-%d}")
+        wanted = f", {until:%Y-%m-%d} or later is needed" if until else ""
+        raise PgpError(f"it expires on {expiration:%Y-%m-%d}{wanted} ({certificate.fingerprint})")
     try:
         pysequoia.encrypt(b"", recipients=[certificate], armor=False)
     except Exception as error:  # noqa: BLE001 -- pysequoia raises its own untyped errors

@@ -185,8 +185,10 @@ def _rows(reader: Any, names: list[str]) -> Iterator[dict[str, str]]:
     try:
         header: list[str] = next(reader, [])
         missing = [name for name in names if name not in header]
-        if missing or len(set(header)) != len(header):
-            raise CampaignRefused(f"its header lacks or repeats {missing[:3] or 'a name'}")
+        if missing:
+            raise CampaignRefused(f"its header lacks {', '.join(missing[:3])}")
+        if len(set(header)) != len(header):
+            raise CampaignRefused("its header names a column twice")
         for row in reader:
             if len(row) != len(header):
                 raise CampaignRefused(f"line {reader.line_num}: {len(row)} of {len(header)} values")
@@ -196,19 +198,19 @@ def _rows(reader: Any, names: list[str]) -> Iterator[dict[str, str]]:
 
 
 def _value(text: str, field: SchemaField, row: int) -> Any:
+    # The reason goes on chain: it names row and field, and never quotes a value.
     try:
         value = _parse(text, field)
     except (ValueError, TypeError, OverflowError, RecursionError):
-        raise CampaignRefused(
-            f"row {row}: {field.name} is no {field.type}: {text[:24]!r}"
-        ) from None
+        size = f" of {field.array_length} numbers" if field.type == "array" else ""
+        raise CampaignRefused(f"row {row}: {field.name} is no {field.type}{size}") from None
     limits = field.constraints
     if limits is not None and field.type in ("number", "integer"):
         low, high = limits.minimum, limits.maximum
         if (low is not None and value < low) or (high is not None and value > high):
-            raise CampaignRefused(f"row {row}: {field.name} = {text[:24]} is out of its range")
+            raise CampaignRefused(f"row {row}: {field.name} is out of its range")
     if field.classes and str(text) not in field.classes:
-        raise CampaignRefused(f"row {row}: {field.name} is none of its classes: {text[:24]!r}")
+        raise CampaignRefused(f"row {row}: {field.name} is none of its classes")
     return value
 
 

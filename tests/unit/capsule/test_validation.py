@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Any
 
 import numpy as np
@@ -75,20 +76,20 @@ def test_a_byte_order_mark_and_other_columns_do_no_harm() -> None:
     ("change", "said"),
     [
         ((b"age", b"height"), "header lacks"),
-        ((b"weight,scan", b"age,scan"), "header lacks"),
-        ((b"1.5", b"old"), "row 1: age is no number: 'old'"),
+        ((b"weight,scan", b"age,scan"), "header lacks weight"),
+        ((b"1.5", b"old"), "row 1: age is no number"),
         ((b"1.5", b"nan"), "row 1: age is no number"),
         ((b"1.5", b"1e999"), "row 1: age is no number"),
-        ((b"1.5", b"-3"), "row 1: age = -3 is out of its range"),
+        ((b"1.5", b"-3"), "row 1: age is out of its range"),
         ((b",8,", b",8.5,"), "row 2: weight is no integer"),
-        ((b'"[1, 2]"', b'"[1, 2, 3]"'), "row 1: scan is no array"),
+        ((b'"[1, 2]"', b'"[1, 2, 3]"'), "row 1: scan is no array of 2 numbers"),
         ((b'"[1, 2]"', b'"[1, null]"'), "scan is no array"),
         ((b'"[1, 2]"', b'"[1, {}]"'), "scan is no array"),
         ((b",7,", b"," + b"9" * 400 + b","), "weight is no integer"),
         ((b",7,", b"," + b"9" * 9000 + b","), "weight is no integer"),
         ((b'"[1, 2]"', b"[[[[[["), "scan is no array"),
         ((b"true", b"perhaps"), "row 1: smokes is no boolean"),
-        ((b",y,b", b",y,c"), "row 2: kind is none of its classes: 'c'"),
+        ((b",y,b", b",y,c"), "row 2: kind is none of its classes"),
         ((b",y,b", b",y"), "5 of 6 values"),
         ((b",x,a", b',"x,a'), "line"),
         ((b"2.5", b"\xff\xff"), "no UTF-8"),
@@ -98,6 +99,7 @@ def test_what_does_not_fit_is_named(change: tuple[bytes, bytes], said: str) -> N
     with pytest.raises(CampaignRefused) as refused:
         parse_table(GOOD.replace(*change, 1), manifest(), 10)
     assert said in str(refused.value)
+    assert not re.search(r"old|nan|-3|8\.5|perhaps|\[1", str(refused.value)), "values stay secret"
     assert len(refused.value.reason) <= MAX_REASON_CHARACTERS
 
 
