@@ -20,5 +20,7 @@ def seal_gradient(body: GradientBody, certificate: str) -> bytes:
             pysequoia.encrypt(encode_gradient_body(body), recipients=[recipient], armor=False)
         )
     except Exception as error:
-        # pysequoia raises bare Exceptions; whichever it is, nothing can be sealed to this one.
-        raise BadDownload(f"Capsule's certificate cannot be used: {str(error)[:200]}") from error
+        # pysequoia raises bare Exceptions, some with the stack below their first line; whichever
+        # it is, nothing can be sealed to this one.
+        cause = str(error).partition("\n")[0][:200]
+        raise BadDownload(f"Capsule's certificate cannot be used: {cause}") from error
