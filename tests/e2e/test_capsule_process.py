@@ -283,3 +283,17 @@ def test_killed_and_started_again_as_a_process(
     start("--key-file", world.folder / "key")
     wait_until(lambda: settled(world, campaign, 1), "scored")
     finish(world, campaign, manifest)
+
+
+def test_started_while_the_chain_is_away_it_waits(
+    world: CapsuleWorld, start: Callable[..., Running]
+) -> None:
+    path = world.capsule_folder / "capsule.toml"
+    text = path.read_text().replace("[loop]", "[loop]\nretry_s = 0.2")
+    path.write_text(text.replace(world.anvil.url, "http://127.0.0.1:9"))
+    capsule = start("--key-file", world.folder / "key")
+    wait_until(lambda: any(line["event"] == "waiting" for line in capsule.log()), "it says so")
+    assert [line.get("whom") for line in capsule.log()] == ["chain"], "once"
+    path.write_text(text)
+    wait_until(lambda: capsule.answers("/ready", 200), "ready")
+    capsule.stop()
