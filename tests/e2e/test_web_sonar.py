@@ -214,8 +214,8 @@ def test_a_campaign_starts_from_the_model_of_an_earlier_one(world: World, watche
     expect(page.get_by_text("Open", exact=True)).to_be_visible(timeout=SLOW_MS)
     with Sonar.connect(world.devnet.network) as sonar:
         before, after = sonar.campaign(1).state(), sonar.campaign(number).state()
-        assert after.start_ppm >= 900_000
-        assert abs(after.start_ppm - before.best_ppm) <= 5_000  # measured by Capsule
+        # Measured by Capsule; what the chain says of the first one ends at its target.
+        assert after.start_ppm >= before.best_ppm == 900_000
     watched.allow("status of 404")
 
 
@@ -432,6 +432,9 @@ def test_services_that_are_away_or_lie_are_named(world: World, watched: Watched)
         route.fulfill(body=b"other bytes", headers={"access-control-allow-origin": "*"})
 
     page.route("**/ipfs/**", forge)
+    page.get_by_role("button", name="Download the model, encrypted").click()
+    expect(page.get_by_role("alert")).to_contain_text("that are not what it names")
+    page.reload()
     page.get_by_role("button", name="Recompute the payouts").click()
     expect(page.get_by_text("this does not follow")).to_be_visible()
     expect(page.get_by_text("that are not what it names").first).to_be_visible()
@@ -448,7 +451,7 @@ def test_services_that_are_away_or_lie_are_named(world: World, watched: Watched)
 
 
 def test_hostile_text_is_shown_and_never_run(world: World, watched: Watched) -> None:
-    hostile = "<script>alert(1)</script>" + "x" * 100_000
+    hostile = "<script>alert(1)</script>" + "x" * 1_000_000
 
     def answer(route: Route) -> None:
         body: dict[str, Any] = route.fetch().json()
@@ -488,8 +491,17 @@ def test_anybody_can_expire_what_capsule_let_lie(world: World, watched: Watched)
         make_key(page, world.folder / "lying.asc")
         page.get_by_role("button", name="Launch the campaign").click()
         number = wait_for_launch(page)
+        # What was right when it was signed may be wrong in its block: the deadline passes first.
+        call(world.rpc, "evm_setAutomine", False)
+        page.get_by_role("button", name="Top up the bounty").click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_label("Amount in ETH").fill("0.5")
+        dialog.get_by_role("button", name="Top up").click()
+        expect(dialog.get_by_text("Sent. Waiting for a block")).to_be_visible(timeout=SLOW_MS)
         call(world.rpc, "evm_increaseTime", 9 * 86_400)
+        call(world.rpc, "evm_setAutomine", True)
         call(world.rpc, "evm_mine")
+        expect(dialog.get_by_text("The transaction failed")).to_be_visible(timeout=SLOW_MS)
         page.clock.set_fixed_time(time.time() * 1000 + 9 * 86_400_000)
         page.goto(f"{world.url}/campaigns/{number}")
         expect(page.get_by_text("Capsule has been silent for too long")).to_be_visible()
@@ -502,7 +514,8 @@ def test_anybody_can_expire_what_capsule_let_lie(world: World, watched: Watched)
 def test_the_first_load_is_small() -> None:
     manifest = json.loads((STATIC / "manifest.json").read_text(encoding="utf-8"))
     entry = next(chunk for chunk in manifest.values() if chunk.get("isEntry"))
-    files, pending = set(), [entry]
+    # Wallets are looked for as soon as the first page stands.
+    files, pending = set(), [entry, manifest["src/shared/wallet/wallets.ts"]]
     while pending:
         chunk = pending.pop()
         files.add(chunk["file"])

@@ -40,7 +40,7 @@ export function explain(error: unknown): Explanation {
   if (error instanceof Refusal) return { title: error.title, advice: error.advice };
   if (error instanceof ServiceError) {
     const known = BY_STATUS[error.status];
-    const detail = clipped(error.detail);
+    const detail = capitalised(clipped(error.detail));
     if (!known) return { title: `The service refused this (${error.status})`, advice: detail || "No reason was given." };
     return { title: known.title, advice: detail ? `${detail}. ${known.advice}` : known.advice };
   }
@@ -49,6 +49,10 @@ export function explain(error: unknown): Explanation {
   }
   const text = error instanceof Error ? error.message : String(error);
   return { title: "That did not work", advice: clipped(text) || "No reason was given; try again." };
+}
+
+function capitalised(text: string): string {
+  return text.slice(0, 1).toUpperCase() + text.slice(1);
 }
 
 function clipped(text: string): string {

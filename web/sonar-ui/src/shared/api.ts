@@ -1,7 +1,7 @@
 /** The statistics service, which serves this application too. */
 
 import type { components } from "@openmined/shared/api/stats";
-import { fetchJson, ServiceError } from "@openmined/shared/ui";
+import { fetchJson, Refusal, ServiceError } from "@openmined/shared/ui";
 import { keepPreviousData, useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect } from "react";
 
@@ -40,12 +40,28 @@ export function useCampaigns(filter: CampaignFilter) {
   });
 }
 
+class NoCampaign extends Refusal {
+  constructor(campaign: number) {
+    super(
+      `There is no campaign ${campaign}`,
+      "The number is wrong, or the index has not come to its block yet: this page looks again by itself.",
+    );
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof ServiceError && error.status === 404;
+}
+
 export function useCampaign(campaign: number) {
   return useQuery({
     queryKey: ["campaign", campaign],
-    queryFn: () => fetchJson<CampaignDetail>(`/v1/campaigns/${campaign}`),
+    queryFn: () =>
+      fetchJson<CampaignDetail>(`/v1/campaigns/${campaign}`).catch((error: unknown) => {
+        throw isMissing(error) ? new NoCampaign(campaign) : error;
+      }),
     // A campaign just launched is on the chain a moment before it is in the index.
-    retry: (failures, error) => failures < (error instanceof ServiceError && error.status === 404 ? 5 : 2),
+    retry: (failures, error) => failures < (error instanceof NoCampaign ? 5 : 2),
     retryDelay: 1_000,
     refetchInterval: SLOW_MS,
   });

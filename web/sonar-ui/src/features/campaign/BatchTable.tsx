@@ -5,11 +5,12 @@ import { Empty, Hash, When } from "@openmined/shared/ui";
 import { Fragment, useState } from "react";
 import { Amount } from "../../shared/amounts";
 import { type Batch, type CampaignDetail, type Gradient, useNetwork } from "../../shared/api";
-import { count } from "../../shared/campaign";
+import { count, isOver } from "../../shared/campaign";
 import { cidLink } from "../../shared/links";
 
 export function BatchTable({ campaign, batches }: { campaign: CampaignDetail; batches: readonly Batch[] }) {
   const [open, setOpen] = useState<number>();
+  if (batches.length === 0 && isOver(campaign)) return <Empty title="Nothing was scored">The campaign ended before the first batch.</Empty>;
   if (batches.length === 0) {
     return (
       <Empty title="Nothing was scored yet">

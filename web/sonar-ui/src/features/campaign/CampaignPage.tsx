@@ -68,9 +68,13 @@ function Figures({ campaign }: { campaign: CampaignDetail }) {
   const best = campaign.best_ppm ?? start;
   const earned = BigInt(campaign.paid);
   const metric = campaign.metric === "r2" ? "R²" : "Accuracy";
+  const measured = campaign.measured_ppm !== null;
   return (
     <SimpleGrid cols={{ base: 2, sm: 4 }} spacing="lg">
-      <Figure label={metric} note={`${formatPpm(start)} at the start, ${formatPpm(campaign.target_ppm)} wanted`}>
+      <Figure
+        label={measured ? metric : `${metric} claimed`}
+        note={`${measured ? `${formatPpm(start)} at the start, ` : ""}${formatPpm(campaign.target_ppm)} wanted`}
+      >
         {formatPpm(best)}
       </Figure>
       <Figure

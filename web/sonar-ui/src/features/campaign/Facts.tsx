@@ -4,13 +4,14 @@ import { Hash } from "@openmined/shared/ui";
 import type { ReactNode } from "react";
 import { Amount } from "../../shared/amounts";
 import { type CampaignDetail, useNetwork } from "../../shared/api";
+import { isOver } from "../../shared/campaign";
 import { cidLink } from "../../shared/links";
 
 /** The terms as frozen on chain, and the CIDs of what was published. */
 export function Facts({ campaign }: { campaign: CampaignDetail }) {
   const store = useNetwork().data?.gateway_url;
   const published = (digest: string | null, label: string) => {
-    if (!digest) return "not yet";
+    if (!digest) return isOver(campaign) ? "none" : "not yet";
     const { cid, href } = cidLink(digest, store);
     return <Hash text={cid} href={href} label={label} />;
   };
@@ -28,7 +29,10 @@ export function Facts({ campaign }: { campaign: CampaignDetail }) {
     ["At once in a batch", `at most ${formatCount(campaign.max_batch)} gradients`],
     ["Manifest", published(campaign.spec, "the manifest's CID")],
     ["Public keys", published(campaign.keys, "the keys' CID")],
-    [`Encrypted model, version ${campaign.version}`, published(campaign.model, "the model's CID")],
+    [
+      campaign.version > 0 ? `Encrypted model, version ${campaign.version}` : "Encrypted model",
+      published(campaign.model, "the model's CID"),
+    ],
     ["Delivery", published(campaign.delivery, "the delivery's CID")],
   ];
   return (

@@ -7,6 +7,7 @@ import "uplot/dist/uPlot.min.css";
 import "./chart.css";
 import { useToken } from "../../shared/amounts";
 import type { Batch, CampaignDetail } from "../../shared/api";
+import { isOver } from "../../shared/campaign";
 import { chartColors, chartOptions, chartRows } from "./chart";
 
 /** Accuracy and spend over time in one picture; the table below it says the same in figures. */
@@ -27,6 +28,7 @@ export function ProgressChart({ campaign, batches }: { campaign: CampaignDetail;
       plot.destroy();
     };
   }, [campaign, batches, token, scheme, opened]);
+  if (!opened && isOver(campaign)) return <Empty title="There is no curve">The campaign ended before Capsule opened it.</Empty>;
   if (!opened) return <Empty title="No curve yet">It begins when Capsule has opened the campaign and measured the start.</Empty>;
   const colors = chartColors(scheme);
   const last = batches.at(-1);

@@ -4,8 +4,9 @@ import { formatCount } from "@openmined/shared/format";
 import { Empty, Figure, Loaded } from "@openmined/shared/ui";
 import { useState } from "react";
 import { Link } from "wouter";
-import { Amount } from "../../shared/amounts";
+import { Amount, isEth } from "../../shared/amounts";
 import { type CampaignFilter, type Totals, useCampaigns, useTotals } from "../../shared/api";
+import { count } from "../../shared/campaign";
 import { CampaignRow } from "./CampaignRow";
 
 const ETH_TOKEN = `0x${"0".repeat(40)}`;
@@ -33,14 +34,23 @@ export function CampaignsPage() {
 
 function TotalsStrip({ totals }: { totals: Totals }) {
   const { counts, phases } = totals;
-  const [first = { token: ETH_TOKEN, paid: "0", deposited: "0" }, ...others] = totals.money;
-  const note = others.length > 0 ? `and in ${others.length} other tokens` : undefined;
+  const none = { token: ETH_TOKEN, paid: "0", deposited: "0" };
+  const first = totals.money.find(({ token }) => isEth(token)) ?? totals.money[0] ?? none;
+  const others = totals.money.length - 1;
   return (
     <SimpleGrid cols={{ base: 2, sm: 4 }} spacing="lg" component="section" aria-label="Totals of the network">
       <Figure label="Campaigns" note={`${phases.open ?? 0} open now`}>
         {formatCount(counts.campaigns_launched)}
       </Figure>
-      <Figure label="Paid to mines" note={note}>
+      <Figure
+        label="Paid to mines"
+        note={
+          <>
+            of <Amount value={first.deposited} token={first.token} digits={4} /> deposited
+            {others > 0 && `, and in ${count(others, "other token")}`}
+          </>
+        }
+      >
         <Amount value={first.paid} token={first.token} digits={4} />
       </Figure>
       <Figure label="Mines that took part">{formatCount(counts.new_mines)}</Figure>

@@ -33,7 +33,12 @@ export function ReviewSection(props: Props) {
     <Section number={6} title="Cost and launch" text="Nothing is sent before you sign in your wallet.">
       {plan && task && <Quote plan={plan} task={task} token={props.token} wallet={wallet} />}
       {!plan && <Missing problems={props.problems} hasRows={task !== undefined} />}
-      {!wallet && <WalletChoice />}
+      {!wallet && (
+        <>
+          <Text size="sm">Connect a wallet: it pays, and signs the launch.</Text>
+          <WalletChoice />
+        </>
+      )}
       {wallet && draft.hash && !launching.busy && (
         <Stack gap="xs">
           <Text size="sm" component="div">
