@@ -1117,7 +1117,7 @@ export const SCHEMAS: Record<"campaign" | "keys" | "model" | "gradient" | "setti
       },
       "InterleavedPacking": {
         "additionalProperties": false,
-        "description": "Depth-1 packing: slot = row * columns_per_ciphertext + column; `dimension` rows, padded.",
+        "description": "Depth-1 packing: slot = row * columns_per_ciphertext + column; `dimension` rows, padded.\n\nSlots are complex and a slot column carries two real columns of weights, one in its real part,\none in its imaginary part: `columns` counts real columns, `columns_per_ciphertext` slot columns.",
         "properties": {
           "kind": {
             "const": "interleaved",

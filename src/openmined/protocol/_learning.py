@@ -149,7 +149,11 @@ class CKKSParameters(Frozen):
 
 
 class InterleavedPacking(Frozen):
-    """Depth-1 packing: slot = row * columns_per_ciphertext + column; `dimension` rows, padded."""
+    """Depth-1 packing: slot = row * columns_per_ciphertext + column; `dimension` rows, padded.
+
+    Slots are complex and a slot column carries two real columns of weights, one in its real part,
+    one in its imaginary part: `columns` counts real columns, `columns_per_ciphertext` slot columns.
+    """
 
     kind: Literal["interleaved"] = "interleaved"
     rows: Dimension
