@@ -3,7 +3,10 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
+import { encode } from "@ipld/dag-cbor";
+import { decrypt, readMessage, readPrivateKey } from "openpgp";
 import { encodeCanonical, hexDigest } from "../canonical.ts";
+import { type GradientBody, sealGradient } from "../envelope.ts";
 import { ManifestError, UnknownFormat } from "../errors.ts";
 import { decodeManifest, encodeManifest, type Kind } from "../manifests.ts";
 import { type DatasetUse, decide } from "../permissions.ts";
@@ -96,4 +99,26 @@ function* content({ content: kind, seed, size }: Recipe): Generator<Uint8Array> 
 test("CIDs: files of one block, of several, and of three layers", () => {
   const { files } = JSON.parse(bytes("cids/files.json").toString()) as { files: Recipe[] };
   for (const file of files) assert.equal(cidOfFile(content(file)), file.cid, `${file.size} bytes`);
+});
+
+async function opened(binaryMessage: Uint8Array): Promise<Buffer> {
+  const decryptionKeys = await readPrivateKey({
+    armoredKey: bytes("envelopes/capsule.secret.asc").toString(),
+  });
+  const message = await readMessage({ binaryMessage });
+  const { data } = await decrypt({ message, decryptionKeys, format: "binary" });
+  return Buffer.from(data as Uint8Array);
+}
+
+test("envelopes: the same body to the byte, whichever mine sealed it", async () => {
+  const value = JSON.parse(bytes("envelopes/body.json").toString()) as Record<string, unknown>;
+  const ciphertexts = (value.ciphertexts as string[]).map((text) => new Uint8Array(Buffer.from(text, "hex")));
+  const body = { ...value, ciphertexts } as unknown as GradientBody;
+  const wanted = bytes("envelopes/body.cbor");
+  assert.deepEqual(Buffer.from(encode(body)), wanted);
+  for (const mine of ["python", "node"]) {
+    assert.deepEqual(await opened(bytes(`envelopes/sealed-by-${mine}.pgp`)), wanted, mine);
+  }
+  const sealed = await sealGradient(body, bytes("envelopes/capsule.certificate.asc").toString());
+  assert.deepEqual(await opened(sealed), wanted);
 });
