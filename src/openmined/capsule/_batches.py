@@ -44,7 +44,7 @@ from openmined.capsule._scoring import (
 from openmined.capsule._state import CampaignRow, Pending
 from openmined.capsule._steps import Step
 from openmined.protocol import Reason, ReceiptEntry, ReceiptManifest
-from openmined.sonar import NO_MODEL, CampaignState, Score
+from openmined.sonar import NO_MODEL, CampaignState, ChainError, Score
 from openmined.storage import put_manifest
 from openmined.syft import MLPClassifier, RangeError, encrypt_model
 
@@ -398,6 +398,10 @@ def send_batch(ctx: Context, campaign: int, batch: int, intent: dict[str, Any]) 
         accuracy_ppm=intent["accuracy_ppm"],
         accepted=sum(1 for _, _, reason in intent["scores"] if not reason),
     )
+    stands = ctx.contract.campaign(campaign).batches
+    if stands != batch - 1:
+        # The contract would take it all the same, in another batch's place.
+        raise ChainError(f"campaign {campaign} has {stands} batches now: batch {batch} is not due")
     model = bytes.fromhex(intent["model"]) if intent["model"] else NO_MODEL
     scores = [Score(*map(int, score)) for score in intent["scores"]]
     ctx.contract.score_batch(

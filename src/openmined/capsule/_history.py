@@ -20,7 +20,7 @@ from openmined.capsule._batches import (
 from openmined.capsule._bench import Bench
 from openmined.capsule._context import Context, keys_file
 from openmined.capsule._errors import ReplayFailed, StateError
-from openmined.capsule._rotation import adopt_keys
+from openmined.capsule._rotation import adopt_keys, request_rotation
 from openmined.capsule._state import CampaignRow, SeenEvent
 from openmined.sonar import CampaignState
 
@@ -58,7 +58,7 @@ def _report(ctx: Context, campaign: int, batch: int) -> dict[str, Any] | None:
     """Return what the chain says of a batch, as far as it was read."""
     for event in ctx.state.events(campaign, "BatchScored"):
         if event.facts["batch"] == batch:
-            return event.facts
+            return dict(event.facts)
     return None
 
 
@@ -73,13 +73,14 @@ def _is_replaced(ctx: Context, row: CampaignRow) -> bool:
 
 
 def _find_draft(ctx: Context, campaign: int, batch: int, receipt: str) -> int | None:
-    """Return under which number this Capsule drafted a report: another one after the chain lost
-    the batch before it.
+    """Return the number under which this Capsule drafted a report, None if it did not.
+
+    It is another one when the chain lost the batch before it.
     """
     for number in (batch, *range(batch + 1, batch + KEPT_INTENTS)):
         intent = ctx.state.intent(campaign, "batch", number)
         if intent is not None and intent["receipt"] == receipt:
-            return number
+            return int(number)
     return None
 
 
@@ -111,6 +112,8 @@ def _follow(ctx: Context, bench: Bench, row: CampaignRow, event: SeenEvent) -> C
         row = ctx.state.campaign(row.id) or row
     elif drafted != batch:
         renumber_draft(ctx, row, drafted, batch)
+        # Its model names the version that it was made for: new keys bring one that mines accept.
+        request_rotation(ctx.state, row.id, row.facts["epoch"])
     return adopt_batch(ctx, bench, row, batch)
 
 

@@ -8,6 +8,8 @@ What can go wrong on the way, and what is done about it:
 - the answer to a send is lost: the same bytes are sent again, and `already known` is success;
 - the transaction is dropped from the pool: the same bytes are sent again;
 - the fee has become too low: it is signed again, same nonce, with a higher fee, up to the cap;
+- an earlier transaction of the account was reorganised away: the bytes, made for a state that is
+  gone, are not sent again, and a typed error follows;
 - another transaction took the nonce, or the chain was replaced: a typed error.
 The nonce is always taken from the chain, so that nothing remembered can be wrong.
 """
@@ -42,6 +44,8 @@ GAS_MARGIN = 1.25
 
 _LOCK_TIMEOUT_S = 120.0
 _ATTEMPTS = 8
+_GAP_S = 3.0
+"""How long an earlier transaction of the account may be missing before this one is given up."""
 _KNOWN = ("already known", "known transaction", "already imported", "alreadyexists")
 _NONCE_TAKEN = ("nonce too low", "nonce is too low", "invalid nonce", "underpriced", "nonce too")
 
@@ -274,6 +278,13 @@ class Sender:
             if self._find_receipt(sent) is None:
                 raise TransactionLost(
                     sent.hashes[-1], sent.nonce, "another transaction of the account was mined"
+                )
+            return sent
+        if self._count("pending") < sent.nonce:
+            # Sent again, they would wait in the pool and be mined at some later time.
+            if time.monotonic() - sent.at > _GAP_S:
+                raise TransactionLost(
+                    sent.hashes[-1], sent.nonce, "an earlier one of the account is gone"
                 )
             return sent
         if time.monotonic() - sent.at > self._raise_after_s:
