@@ -71,27 +71,28 @@ def poisoned(data: Rows) -> Rows:
 
 
 def test_among_attackers_the_honest_mine_is_paid(world: CapsuleWorld) -> None:
-    manifest = world.manifest(target_ppm=960_000, scoring={"window_s": 0, "batch": 5})
+    """Twelve rows a round: the campaign lasts for several, the late ones with little to gain."""
+    manifest = world.manifest(target_ppm=999_000, scoring={"window_s": 0, "batch": 5})
     campaign = world.launch(manifest)
     honest, noise, copier, negator, poisoner = (address(world, i) for i in range(5))
     with world.capsule() as capsule:
         settle(capsule)
-        for round_ in range(6):
+        for round_ in range(4):
             if world.state(campaign).phase != Phase.OPEN:
                 break
-            own = rows(200, seed=round_)
+            own = rows(12, seed=round_)
             body = world.train(campaign, manifest, own, honest)
             bodies = [
                 body,
                 world.train(campaign, manifest, noise_rows(200, round_), noise),
                 world.train(campaign, manifest, own, copier),
                 negative(world, campaign, body, negator),
-                world.train(campaign, manifest, poisoned(rows(200, seed=50 + round_)), poisoner),
+                world.train(campaign, manifest, poisoned(rows(12, seed=50 + round_)), poisoner),
             ]
             for miner, each in enumerate(bodies):
                 world.submit(campaign, miner, world.seal(each))
             settle(capsule)
-    assert world.state(campaign).phase == Phase.DELIVERED
+    assert world.state(campaign).batches >= 3
     scored = world.events(campaign, "GradientScored")
     everyone = (honest, noise, copier, negator, poisoner)
     paid = {miner: sum(e.payout for e in scored if e.miner == miner) for miner in everyone}
