@@ -4,7 +4,6 @@ Linear models take Anderson-accelerated steps (memory 8), with a line search ove
 loss on the validation set; networks take Adam steps. Optimizers are Syft's. A new version is
 published after every batch, since the optimizer needs gradients at new points; the best weights are
 kept aside and are what is delivered.
-
 """
 
 from __future__ import annotations

@@ -68,7 +68,8 @@ class AcceptSettings(Frozen):
     private_batches: int = Field(default=16, ge=1, le=10_000)
     """Batches among which the privacy of a campaign with client-level privacy is divided."""
     max_table_mb: int = Field(default=512, ge=1, le=65536)
-    """Features of the whole validation set in memory: rows x features x 8 bytes."""
+    """Of the validation set in memory: features (rows x features x 8 bytes), and outputs of a whole
+    batch (batch x rows x outputs x 8 bytes)."""
 
 
 class LimitSettings(Frozen):

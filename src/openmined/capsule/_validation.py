@@ -109,6 +109,7 @@ def _read(
         _check_size(spec, table, settings.accept.max_table_mb)
         features = spec.features.transform(table)
         targets = _targets(spec, manifest, table)
+        _check_batch(targets, manifest.scoring.batch, settings.accept.max_table_mb)
         _check_spread(spec, targets)
     except PgpError:
         return _refusal("it is not sealed to this Capsule's certificate")
@@ -137,6 +138,15 @@ def _check_size(spec: LearningSpec, table: dict[str, Any], max_mb: int) -> None:
     rows = len(next(iter(table.values())))
     if rows * spec.inputs * 8 > max_mb << 20:
         raise CampaignRefused(f"{rows} rows x {spec.inputs} features are above {max_mb} MiB")
+
+
+def _check_batch(targets: Array, batch: int, max_mb: int) -> None:
+    """Scoring a batch holds the outputs of each of its gradients on every row."""
+    rows, outputs = targets.shape
+    if batch * rows * outputs * 8 > max_mb << 20:
+        raise CampaignRefused(
+            f"a batch of {batch} on {rows} rows x {outputs} outputs is above {max_mb} MiB"
+        )
 
 
 def _check_spread(spec: LearningSpec, targets: Array) -> None:

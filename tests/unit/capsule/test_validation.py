@@ -173,6 +173,17 @@ def test_a_table_that_would_fill_the_memory_is_refused() -> None:
         read_validation(IDENTITY, settings(max_rows=30_000), wanted, spec, seal(data))
 
 
+def test_outputs_of_a_batch_that_would_fill_the_memory_are_refused() -> None:
+    wanted = manifest(scoring={"batch": 64})
+    spec = spec_from_manifest(wanted)
+    small = settings().model_copy(
+        update={"accept": settings().accept.model_copy(update={"max_table_mb": 1})}
+    )
+    rows = b"\n".join(b'1.5,7,"[1, 2]",true,x,a' for _ in range(1100))
+    with pytest.raises(CampaignRefused, match="a batch of 64 on 1102 rows x 2 outputs"):
+        read_validation(IDENTITY, small, wanted, spec, seal(GOOD + rows + b"\n"))
+
+
 def test_initial_weights_must_fit() -> None:
     spec = spec_from_manifest(manifest())
     good = np.ones((6, 2))
