@@ -65,7 +65,7 @@ def train(
     spec = spec_from_manifest(task)
     parameters = key_manifest.parameters
     public = PublicKeys.from_blobs(
-        parameters, {ref.purpose: _read_blob(blobs, ref) for ref in key_manifest.blobs}
+        parameters, {ref.purpose: _find_blob(blobs, ref) for ref in key_manifest.blobs}
     )
     ciphertexts = [_read_blob(blobs, ref) for ref in model_manifest.ciphertexts]
     encrypted = EncryptedModel.from_blobs(model_manifest.packing, ciphertexts, parameters)
@@ -112,11 +112,19 @@ def _read_manifest(path: Path, kind: type[M]) -> M:
     return decode_manifest(_read(path), kind)
 
 
+def _find_blob(folder: Path, ref: BlobRef) -> Path:
+    path = folder / ref.cid
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from error
+    if size != ref.size:
+        raise DataError(f"{ref.cid} has {size} bytes, its manifest says {ref.size}")
+    return path
+
+
 def _read_blob(folder: Path, ref: BlobRef) -> bytes:
-    data = _read(folder / ref.cid)
-    if len(data) != ref.size:
-        raise DataError(f"{ref.cid} has {len(data)} bytes, its manifest says {ref.size}")
-    return data
+    return _read(_find_blob(folder, ref))
 
 
 def _read(path: Path) -> bytes:

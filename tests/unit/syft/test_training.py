@@ -137,17 +137,19 @@ def write_rows(folder, kind):
     return path
 
 
-def run_train(folder, rows, out):
+def run_train(folder, rows, out, *more):
     names = [str(folder / f"{name}.json") for name in ("campaign", "keys", "model")]
     arguments = ["train", *names, str(rows), "--blobs", str(folder), "--out", str(out)]
-    return CliRunner().invoke(syft.app, [*arguments, "--miner", MINER])
+    return CliRunner().invoke(syft.app, [*arguments, "--miner", MINER, *more])
 
 
-@pytest.mark.parametrize("kind", ["arrow", "parquet", "csv"])
-def test_train_command(files, bits, kind):
+@pytest.mark.parametrize(
+    ("kind", "executor"), [("arrow", "here"), ("parquet", "processes:2"), ("csv", "here")]
+)
+def test_train_command(files, bits, kind, executor):
     folder, spec, keys = files
     rows = write_rows(folder, kind)
-    done = run_train(folder, rows, folder / "gradient.cbor")
+    done = run_train(folder, rows, folder / "gradient.cbor", "--executor", executor)
     assert done.exit_code == 0, done.output
     body = decode_gradient_body((folder / "gradient.cbor").read_bytes())
     assert (body.campaign, body.version, body.samples, body.miner) == (7, 3, 3, MINER)
