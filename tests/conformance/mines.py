@@ -6,17 +6,23 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from tests.unit.mine.folder_world import PASSPHRASE
 from tests.unit.mine.mine_world import MineWorld
+from tests.unit.sonar import chain
 
 from openmined.mine import MineFolder, Secrets
 
+T = TypeVar("T")
+
+DEADLINE_S = 120.0
+"""Of what takes a second or two: a machine with other work to do may take long."""
 ROOT = Path(__file__).resolve().parents[2]
 MINE_JS = ROOT / "mine-js"
 
@@ -57,6 +63,16 @@ def node_kind() -> Kind:
     return Kind("node", (node(), str(MINE_JS / "bin" / "openmined-mine.js")), (node(), script))
 
 
+def wait_for(condition: Callable[[], T]) -> T:
+    """Return the first true value of `condition`."""
+    return chain.wait_for(condition, DEADLINE_S)
+
+
+def wait_submitted(world: MineWorld, campaign: int, count: int = 1) -> Any:
+    """Return a campaign's gradients, once there are so many."""
+    return world.wait_submitted(campaign, count, DEADLINE_S)
+
+
 def kind_of(name: str) -> Kind:
     return PYTHON if name == "python" else node_kind()
 
@@ -72,7 +88,7 @@ def run(kind: Kind, *words: object, stdin: str | None = None) -> subprocess.Comp
         input=stdin,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=DEADLINE_S,
         env=environment(),
         check=False,
     )
@@ -108,7 +124,7 @@ class Running:
     def stop(self) -> str:
         """End it politely; return what it printed."""
         self.process.send_signal(signal.SIGTERM)
-        output, _ = self.process.communicate(timeout=30)
+        output, _ = self.process.communicate(timeout=DEADLINE_S)
         return output
 
     def __enter__(self) -> Running:

@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 import pyarrow.parquet as pq
 import pytest
-from tests.conformance.mines import PYTHON, Kind, Running, node_kind
+from tests.conformance.mines import PYTHON, Kind, Running, node_kind, wait_for, wait_submitted
 from tests.unit.mine.folder_world import PASSPHRASE, SCHEMA, table
-from tests.unit.mine.mine_world import MineWorld, wait_for
+from tests.unit.mine.mine_world import MineWorld
 
 from openmined.mine import MineFolder
 from openmined.mine.api._app import STATIC
@@ -41,7 +41,7 @@ def serving(kind: Kind, folder: Path) -> Iterator[httpx.Client]:
     """A client of a mine's API; nobody has logged in yet."""
     (folder / "logs" / "mine.jsonl").unlink(missing_ok=True)
     with Running(kind, folder), httpx.Client(timeout=60) as client:
-        client.base_url = str(wait_for(lambda: url_of(folder), 40))
+        client.base_url = str(wait_for(lambda: url_of(folder)))
         wait_for(lambda: client.get("/api/v1/health").json()["status"] == "ok")
         yield client
 
@@ -52,7 +52,7 @@ def lived(world: MineWorld) -> MineFolder:
     folder, _ = world.make_mine("lived", api={"enabled": True, "port": 0})
     with Running(PYTHON, folder.path) as mine:
         opened = world.launch_open()
-        (event,) = world.wait_submitted(opened.campaign)
+        (event,) = wait_submitted(world, opened.campaign)
         world.score(opened, 900_000, [Score(event.gradient, 1_000_000)])
         ledger = folder.ledger()
         wait_for(lambda: all(s.final for s in ledger.submissions()))
@@ -252,7 +252,7 @@ def test_an_upload_becomes_a_dataset(clients: dict[str, httpx.Client], tmp_path:
             found = client.get(f"/api/v1/imports/{number}").json()
             return found if found["state"] != "running" else None
 
-        ended = wait_for(done, 40)
+        ended = wait_for(done)
         assert (ended["state"], ended["rows_read"], ended["total"]) == ("done", 3, 3), ended
         assert client.get("/api/v1/datasets/sent").json()["permission"]["mode"] == "deny"
         # An upload that was imported is gone.

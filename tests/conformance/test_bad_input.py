@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from tests.conformance.mines import (
+    DEADLINE_S,
     PYTHON,
     Kind,
     Running,
@@ -19,8 +20,10 @@ from tests.conformance.mines import (
     make_mine,
     node_kind,
     passphrase_file,
+    wait_for,
+    wait_submitted,
 )
-from tests.unit.mine.mine_world import ETHER, MineWorld, wait_for
+from tests.unit.mine.mine_world import ETHER, MineWorld
 
 from openmined.devnet._anvil import free_port
 from openmined.mine import MineFolder
@@ -103,7 +106,7 @@ def test_what_is_wrong_is_told_alike(sound: MineFolder, damage: str) -> None:
 
 def said(folder: Path, process: subprocess.Popen[str]) -> tuple[Any, ...]:
     """What a mine said of its folder: exit code, error, decisions and problems."""
-    out, err = process.communicate(timeout=90)
+    out, err = process.communicate(timeout=DEADLINE_S)
     lines = [json.loads(line) for line in out.splitlines()]
     reasons = [
         (
@@ -133,7 +136,7 @@ def test_a_full_disk_and_an_empty_purse_are_waited_for(world: MineWorld, kind: K
         def give(amount: int) -> None:
             world.anvil.call("anvil_setBalance", miner, hex(amount))
 
-        wait_for(reasons, 40)
+        wait_for(reasons)
         missing = (
             f"{miner} needs 1001 wei (1001 wei), 0 ETH (0 wei) are there: "
             "send it at least 1001 more and run again"
@@ -142,7 +145,7 @@ def test_a_full_disk_and_an_empty_purse_are_waited_for(world: MineWorld, kind: K
         # The gradient's file cannot be written, once: /dev/full has no room.
         (folder.outbox / f".{opened.campaign}-1.pgp.partial").symlink_to("/dev/full")
         give(2000)
-        wait_for(lambda: len(reasons()) > 2, 40)
+        wait_for(lambda: len(reasons()) > 2)
         (_, full, gas, *_) = reasons()
         no_room = (
             f"the disk of {folder.outbox} is full: free some space; nothing is lost, "
@@ -159,6 +162,6 @@ def test_a_full_disk_and_an_empty_purse_are_waited_for(world: MineWorld, kind: K
         assert int(needed[1]) - 2000 == int(needed[2]) > 10**12
         assert world.submitted(opened.campaign) == []
         give(ETHER)
-        world.wait_submitted(opened.campaign)
+        wait_submitted(world, opened.campaign)
         mine.stop()
     assert mine.process.returncode == 0

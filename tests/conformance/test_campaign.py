@@ -9,8 +9,18 @@ from typing import Any
 import numpy as np
 import psutil
 from eth_utils import to_checksum_address
-from tests.conformance.mines import Kind, Running, kind_of, make_mine, passphrase_file, run
-from tests.unit.mine.mine_world import MineWorld, rows, wait_for
+from tests.conformance.mines import (
+    DEADLINE_S,
+    Kind,
+    Running,
+    kind_of,
+    make_mine,
+    passphrase_file,
+    run,
+    wait_for,
+    wait_submitted,
+)
+from tests.unit.mine.mine_world import MineWorld, rows
 from tests.unit.sonar.token import Token
 
 from openmined.mine import MineFolder, change_permission
@@ -48,7 +58,7 @@ def test_it_trains_submits_and_is_paid(world: MineWorld, kind: Kind) -> None:
     with Running(kind, folder.path) as mine:
         start = np.full((9, 3), 0.25)
         opened = world.launch_open(weights=start)
-        (event,) = world.wait_submitted(opened.campaign)
+        (event,) = wait_submitted(world, opened.campaign)
         assert event.miner == secrets.wallet.address
 
         spec = spec_from_manifest(opened.manifest)
@@ -62,7 +72,7 @@ def test_it_trains_submits_and_is_paid(world: MineWorld, kind: Kind) -> None:
         assert world.open_envelope(event).samples == 120
 
         world.score(opened, 500_000, [Score(0, 1_000_000)], weights=found)
-        first, second = world.wait_submitted(opened.campaign, 2)
+        first, second = wait_submitted(world, opened.campaign, 2)
         assert (first.version, second.version) == (1, 2)
         world.score(opened, 900_000, [Score(1, 1_000_000)])
         submissions = outcomes(folder, 2)
@@ -109,7 +119,7 @@ def test_a_network_is_trained_by_backpropagation(world: MineWorld, kind: Kind) -
     weights = initial_weights(spec)
     with Running(kind, folder.path):
         opened = world.open(world.launch(manifest), manifest, weights)
-        (event,) = world.wait_submitted(opened.campaign)
+        (event,) = wait_submitted(world, opened.campaign)
     # All 200 rows are in the batch, so that the draw does not matter.
     X, Y = spec.features.transform(batch), encode_targets(spec, batch.column("label"))
     found, wanted = world.decrypt(opened, event), mlp_gradient(weights, X, Y)
@@ -131,7 +141,7 @@ def test_what_it_may_not_do_it_says(world: MineWorld, kind: Kind) -> None:
         wait_for(lambda: (found := verdict()) and found["verdict"] == "ask")
         assert world.submitted(number) == []
         assert run(kind, "decisions", folder.path, "--approve", f"{number}:data").returncode == 0
-        (event,) = world.wait_submitted(number)
+        (event,) = wait_submitted(world, number)
         world.score(opened, 500_000, [Score(event.gradient, 1_000_000)], weights=np.zeros((9, 3)))
         wait_for(lambda: "it had its 1 gradients" in verdict()["reason"])
         assert mine.process.poll() is None
@@ -146,7 +156,7 @@ def test_a_bond_in_a_token_is_paid_and_comes_back(world: MineWorld, kind: Kind) 
     with Running(kind, folder.path) as mine:
         opened = world.launch_open(token=token.address, bond=700)
         # There is no money for the bond: said with amount, token and address, and waited for.
-        wait_for(lambda: decided(folder, opened.campaign, "wait"), 40)
+        wait_for(lambda: decided(folder, opened.campaign, "wait"))
         (decision,) = decided(folder, opened.campaign, "wait")
         assert [cause["code"] for cause in decision.causes] == ["funds"]
         assert decision.text == (
@@ -155,7 +165,7 @@ def test_a_bond_in_a_token_is_paid_and_comes_back(world: MineWorld, kind: Kind) 
         )
         assert world.submitted(opened.campaign) == []
         token.mint(secrets.wallet, 900)
-        (event,) = world.wait_submitted(opened.campaign)
+        (event,) = wait_submitted(world, opened.campaign)
         capsule = world.capsule
         assert capsule.balance(miner, token.address) == 200
         (left,) = capsule._ask(_erc20.ALLOWANCE, token.address, miner, capsule.address)
@@ -182,7 +192,7 @@ def test_stopped_in_training_nothing_is_left_running(world: MineWorld) -> None:
     with Running(kind, folder.path) as mine:
         opened = world.launch_open()
         log = folder.log_path
-        wait_for(lambda: log.exists() and '"step": "training"' in log.read_text(), 40)
+        wait_for(lambda: log.exists() and '"step": "training"' in log.read_text())
         below = psutil.Process(mine.process.pid).children(recursive=True)
         assert len(below) == 2, "the door, and the training below it"
         # As Ctrl-C does, which reaches every process of a terminal.
@@ -190,7 +200,7 @@ def test_stopped_in_training_nothing_is_left_running(world: MineWorld) -> None:
             process.send_signal(signal.SIGINT)
         mine.stop()
         assert mine.process.returncode == 0
-        _, alive = psutil.wait_procs(below, timeout=10)
+        _, alive = psutil.wait_procs(below, timeout=DEADLINE_S)
         assert alive == []
     assert world.submitted(opened.campaign) == []
     # What was begun is still claimed: the next start goes on with it.

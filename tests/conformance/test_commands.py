@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from tests.conformance.mines import PYTHON, Kind, kind_of, node_kind, passphrase_file, run
+from tests.conformance.mines import (
+    DEADLINE_S,
+    PYTHON,
+    Kind,
+    kind_of,
+    node_kind,
+    passphrase_file,
+    run,
+)
 from tests.unit.mine.folder_world import PASSPHRASE, SCHEMA, table
 
 from openmined.cli import main
@@ -122,6 +130,19 @@ def test_both_say_the_same(
     assert different == [], "\n".join(["", *different])
 
 
+def test_misuse_has_the_same_exit_code(
+    tmp_path: Path, secret: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = tmp_path / "mine"
+    init(PYTHON, made, secret)
+    misuses: list[tuple[object, ...]] = [
+        ("nonsense",), ("status",), ("status", made, "more"), ("status", made, "--nonsense"),
+        ("permissions", made, "rows", "--mode"), ("withdraw", made, "--wait-s", "soon"),
+    ]  # fmt: skip
+    codes = [(told_here(capsys, *words)[0], told(node_kind(), *words)[0]) for words in misuses]
+    assert codes == [(2, 2)] * len(misuses)
+
+
 def test_bad_folders_are_named(
     tmp_path: Path, secret: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -203,7 +224,7 @@ def test_the_statistics_service_knows_the_signature_of_a_report(tmp_path: Path) 
         [*command, tmp_path / "datasets", tmp_path / "wallet.json"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=DEADLINE_S,
         env=environment(),
         check=True,
     )

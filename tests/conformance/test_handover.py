@@ -14,8 +14,19 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
-from tests.conformance.mines import ROOT, Kind, Running, environment, kind_of, make_mine, run
-from tests.unit.mine.mine_world import MineWorld, Opened, wait_for
+from tests.conformance.mines import (
+    DEADLINE_S,
+    ROOT,
+    Kind,
+    Running,
+    environment,
+    kind_of,
+    make_mine,
+    run,
+    wait_for,
+    wait_submitted,
+)
+from tests.unit.mine.mine_world import MineWorld, Opened
 
 from openmined.mine import MineFolder, is_running
 from openmined.mine._ledger import Submission
@@ -44,10 +55,10 @@ def submissions(folder: MineFolder) -> list[Submission]:
 
 def score_and_compare(world: MineWorld, folder: MineFolder, opened: Opened) -> None:
     """Score the one gradient; ledger and chain must then tell the same story."""
-    (event,) = world.wait_submitted(opened.campaign)
-    wait_for(lambda: [s.step for s in submissions(folder)] == [Step.SUBMITTED], 40)
+    (event,) = wait_submitted(world, opened.campaign)
+    wait_for(lambda: [s.step for s in submissions(folder)] == [Step.SUBMITTED])
     world.score(opened, 900_000, [Score(event.gradient, 1_000_000)])
-    wait_for(lambda: [s.step for s in submissions(folder)] == [Step.OUTCOME], 40)
+    wait_for(lambda: [s.step for s in submissions(folder)] == [Step.OUTCOME])
     assert len(world.submitted(opened.campaign)) == 1
     (submission,) = submissions(folder)
     assert submission.envelope == event.envelope.hex()
@@ -60,7 +71,7 @@ def score_and_compare(world: MineWorld, folder: MineFolder, opened: Opened) -> N
 
 def kill(kind: Kind, folder: MineFolder, moment: str) -> None:
     command = [*kind.killed, str(folder.path), moment]
-    killed = subprocess.run(command, cwd=ROOT, env=environment(), timeout=60, check=False)
+    killed = subprocess.run(command, cwd=ROOT, env=environment(), timeout=DEADLINE_S, check=False)
     assert killed.returncode == -signal.SIGKILL
 
 
@@ -81,7 +92,7 @@ def test_a_transaction_that_waits_in_the_pool_is_waited_for(world: MineWorld) ->
     world.anvil.set_automine(False)
     kill(kind_of("node"), folder, "broadcast")
     with Running(kind_of("node"), folder.path):
-        wait_for(lambda: "under way" in folder.log_path.read_text(), 40)
+        wait_for(lambda: "under way" in folder.log_path.read_text())
         assert [s.step for s in submissions(folder)] == [Step.SUBMITTING]
         assert len(world.anvil.pending()) == 1
         world.anvil.set_automine(True)
@@ -93,7 +104,7 @@ def test_a_reorganisation_takes_a_gradient_off_the_chain(world: MineWorld) -> No
     folder, _ = make_mine(world, "reorg")
     opened = world.launch_open()
     with Running(kind_of("node"), folder.path):
-        (first,) = world.wait_submitted(opened.campaign)
+        (first,) = wait_submitted(world, opened.campaign)
         wait_for(lambda: [s.step for s in submissions(folder)] == [Step.SUBMITTED])
         world.anvil.reorganise(1)
         wait_for(
@@ -102,7 +113,7 @@ def test_a_reorganisation_takes_a_gradient_off_the_chain(world: MineWorld) -> No
                 or [s.step for s in submissions(folder)] != [Step.SUBMITTED]
             )
         )
-        (second,) = world.wait_submitted(opened.campaign)
+        (second,) = wait_submitted(world, opened.campaign)
         assert second.envelope == first.envelope
         score_and_compare(world, folder, opened)
 
@@ -122,12 +133,12 @@ def run_campaign(
     for name, numbers in groupby(range(len(ACCURACIES)), key=lambda number: hands[number]):
         with Running(kind_of(name), folder.path) as mine:
             for number in numbers:
-                event = world.wait_submitted(opened.campaign, number + 1)[-1]
+                event = wait_submitted(world, opened.campaign, number + 1)[-1]
                 found.append(world.decrypt(opened, event))
                 following = found[-1] if number + 1 < len(ACCURACIES) else None
                 scores = [Score(event.gradient, 1_000_000)]
                 world.score(opened, ACCURACIES[number], scores, weights=following)
-                wait_for(lambda at=number: submissions(folder)[at].step == Step.OUTCOME, 40)
+                wait_for(lambda at=number: submissions(folder)[at].step == Step.OUTCOME)
             mine.stop()
     return opened.campaign, found
 
@@ -159,7 +170,7 @@ def test_only_one_mine_runs_on_a_folder(world: MineWorld, first: str, second: st
     with Running(kind_of(first), folder.path) as mine:
         wait_for(lambda: (folder.path / "running.json").exists())
         refused = Running(kind_of(second), folder.path)
-        output, _ = refused.process.communicate(timeout=40)
+        output, _ = refused.process.communicate(timeout=DEADLINE_S)
         assert refused.process.returncode == 1
         told = " ".join(output.split())
         assert "is in use by another mine" in told
@@ -175,9 +186,9 @@ def test_who_looks_at_the_lock_does_not_keep_a_mine_from_it(world: MineWorld, ki
     looking.execute("SELECT count(*) FROM sqlite_schema")
     with Running(kind, folder.path) as mine:
         process = psutil.Process(mine.process.pid)
-        wait_for(lambda: any(Path(file.path) == lock for file in process.open_files()), 40)
+        wait_for(lambda: any(Path(file.path) == lock for file in process.open_files()))
         assert not is_running(folder.path), "two who look do not see each other"
         looking.close()
-        wait_for(lambda: (folder.path / "running.json").exists(), 40)
+        wait_for(lambda: (folder.path / "running.json").exists())
         assert is_running(folder.path)
         mine.stop()

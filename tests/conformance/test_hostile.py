@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.conformance.mines import PYTHON, Kind, Running, make_mine, node_kind
+from tests.conformance.mines import PYTHON, Kind, Running, make_mine, node_kind, wait_for
 from tests.exploits.services.test_malformed_campaigns import BAD_BLOBS, BAD_KEYS, BAD_MODELS
-from tests.unit.mine.mine_world import MineWorld, wait_for
+from tests.unit.mine.mine_world import MineWorld
 
 from openmined.mine import MineFolder
 
@@ -97,9 +97,9 @@ def told(world: MineWorld) -> dict[str, dict[str, Said]]:
     found = {}
     for kind, folder in mines:
         with Running(kind, folder.path) as mine:
-            wait_for(lambda at=folder: set(verdicts(at)) >= set(opened), 120)
+            wait_for(lambda at=folder: set(verdicts(at)) >= set(opened))
             # The honest campaign after all of them is served.
-            wait_for(lambda at=folder.address: served(world, honest.campaign, at), 60)
+            wait_for(lambda at=folder.address: served(world, honest.campaign, at))
             mine.stop()
         said = verdicts(folder)
         found[kind.name] = {opened[number]: said[number] for number in opened}
