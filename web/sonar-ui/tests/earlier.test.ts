@@ -48,6 +48,10 @@ test.each([
   await expect(readEarlier(NETWORK, file)).rejects.toThrow(reason);
 });
 
+test("another campaign's model is not taken for the one that was chosen", async () => {
+  await expect(readEarlier(NETWORK, modelFile(CARD), 8)).rejects.toThrow(/names campaign 7/);
+});
+
 test("weights go on with the features they were trained with, on rows that have their columns", async () => {
   const earlier: Earlier = await readEarlier(NETWORK, modelFile(CARD));
   const task = continueTask(parseCsv("y,extra,x\na,1,0.5\nb,2,1.5\n"), earlier);

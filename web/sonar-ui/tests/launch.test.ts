@@ -145,6 +145,7 @@ describe("a plan", () => {
     ["maxGradients", { maxGradients: "1.5" }],
     ["step", { step: "0" }],
     ["claimed", { claimed: "abc" }],
+    ["source", { source: "3" }],
     ["certificate", { certificate: "-----BEGIN PGP PRIVATE KEY BLOCK-----" }],
   ])("names the problem of %s", (field, change) => {
     const { plan, problems } = makePlan({ ...good, ...change }, task, ETH);

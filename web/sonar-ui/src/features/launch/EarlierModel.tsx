@@ -11,22 +11,20 @@ import type { DraftState } from "./useDraft";
 const FILE = "file";
 
 /** Where learning starts: from nothing, from a campaign of one's own, or from a model's file. */
-export function EarlierModel({ state }: { state: DraftState }) {
-  const { earlier } = state.draft;
-  const [source, setSource] = useState("");
+export function EarlierModel({ state, problem }: { state: DraftState; problem: string | undefined }) {
+  const { earlier, source } = state.draft;
   const { wallet } = useWallet();
   const mine = useCampaigns({ q: "", phase: "delivered", sort: "newest", scientist: wallet?.account.toLowerCase() });
   const taking = useMutation({
     mutationFn: async (model: () => Promise<Blob>) => {
       const [{ readEarlier }, network] = await Promise.all([import("./earlier"), readNetwork()]);
       const file = await model();
-      await state.start(file, await readEarlier(network, file));
+      await state.startFrom(file, await readEarlier(network, file, source === FILE ? undefined : Number(source)));
     },
   });
   const pick = (value: string) => {
     taking.reset();
-    setSource(value);
-    if (value === "") void state.start(undefined, undefined);
+    void state.pickSource(value);
   };
   const campaigns = wallet ? (mine.data?.pages.flatMap((page) => page.items) ?? []) : [];
   const options = [
@@ -37,6 +35,7 @@ export function EarlierModel({ state }: { state: DraftState }) {
     })),
     { value: FILE, label: "From a model’s file" },
   ];
+  if (!options.some(({ value }) => value === source)) options.push({ value: source, label: `Campaign ${source}` });
   return (
     <>
       <NativeSelect
@@ -45,10 +44,11 @@ export function EarlierModel({ state }: { state: DraftState }) {
           wallet ? "From nothing, or from a model that was delivered to you" : "Connect a wallet to choose one of your campaigns"
         }
         data={options}
-        value={source || (earlier && campaigns.some((known) => known.campaign === earlier.campaign) ? String(earlier.campaign) : source)}
+        value={source}
+        error={problem}
         onChange={(event) => pick(event.currentTarget.value)}
       />
-      {source === FILE && (
+      {source === FILE && !earlier && (
         <FileInput
           label="The model’s file"
           description="As openmined campaign result wrote it. It is sealed to Capsule before it leaves this browser"
@@ -58,7 +58,7 @@ export function EarlierModel({ state }: { state: DraftState }) {
           onChange={(file) => file && taking.mutate(async () => file)}
         />
       )}
-      {source !== "" && source !== FILE && source !== String(earlier?.campaign) && (
+      {source !== "" && source !== FILE && !earlier && (
         <Opening busy={taking.isPending} onOpen={(key, passphrase) => taking.mutate(() => openCampaign(Number(source), key, passphrase))} />
       )}
       {taking.isError && <Failure error={taking.error} />}

@@ -47,7 +47,7 @@ export function MethodSection({ state, problems }: { state: DraftState; problems
           onChange={(event) => change({ claimed: event.currentTarget.value })}
         />
       </SimpleGrid>
-      <EarlierModel state={state} />
+      <EarlierModel state={state} problem={problems.source} />
     </Section>
   );
 }

@@ -81,6 +81,7 @@ const NAMES: Readonly<Record<string, string>> = {
   graceDays: "the time to deliver",
   maxGradients: "the number of gradients",
   claimed: "the claimed accuracy",
+  source: "the model it starts from",
 };
 
 function Missing({ problems, hasRows }: { problems: Problems; hasRows: boolean }) {

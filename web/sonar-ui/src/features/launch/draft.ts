@@ -43,6 +43,9 @@ export interface Draft {
   readonly maxGradients: string;
   readonly epsilon: string;
   readonly certificate: string;
+  /** Where learning starts: empty for nothing, `file`, or an earlier campaign's number. */
+  readonly source: string;
+  /** Of the model that was opened. */
   readonly earlier?: Earlier | undefined;
   readonly prepared?: Prepared | undefined;
   readonly hash?: string | undefined;
@@ -57,6 +60,7 @@ export const EMPTY: Draft = {
   method: "auto",
   target: "",
   claimed: "",
+  source: "",
   token: "",
   bounty: "",
   days: "7",

@@ -23,12 +23,13 @@ export async function openDelivered(network: NetworkInfo, campaign: CampaignDeta
 }
 
 /** Reads the card of a model file: safetensors, whose header is its length (8 bytes, little-endian) and JSON. */
-export async function readEarlier(network: NetworkInfo, file: Blob): Promise<Earlier> {
+export async function readEarlier(network: NetworkInfo, file: Blob, expected?: number): Promise<Earlier> {
   const length = new DataView(await file.slice(0, 8).arrayBuffer().then(padded)).getBigUint64(0, true);
   if (length === 0n || length > MAX_HEADER || Number(length) > file.size - 8) throw noModel("it is no safetensors file");
   const card = cardOf(await file.slice(8, 8 + Number(length)).text());
   const here = Number(card.chain_id) === network.chain_id && card.sonar?.toLowerCase() === network.contract.toLowerCase();
   if (!here) throw noModel(`its card names ${card.sonar?.slice(0, 42) ?? "no contract"}, which is not this network`);
+  if (expected !== undefined && Number(card.campaign) !== expected) throw noModel(`its card names campaign ${card.campaign?.slice(0, 20)}`);
   try {
     return {
       campaign: Number(card.campaign),

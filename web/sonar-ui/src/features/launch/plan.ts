@@ -55,6 +55,7 @@ export function makePlan(
   const bond = draft.bond ? amount("bond") : (bounty ?? 0n) / THOUSANDTH;
   if (bounty && fee !== undefined && fee >= bounty) problems.fee = "less than the bounty";
   const startPpm = draft.claimed ? read("claimed", parsePercent(draft.claimed)) : task?.startPpm;
+  if (draft.source && !draft.earlier) problems.source = "open the model, or start from nothing";
   const targetPpm = read("target", parsePercent(draft.target));
   if (startPpm !== undefined && targetPpm !== undefined && targetPpm <= startPpm)
     problems.target = `above the ${startPpm / 10_000} % it begins with`;

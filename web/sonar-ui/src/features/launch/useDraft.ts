@@ -15,8 +15,10 @@ export interface DraftState {
   readonly kept: boolean;
   change(part: Partial<Draft>): void;
   choose(file: File | null): Promise<void>;
-  /** Starts from an earlier model, or from nothing. */
-  start(model: Blob | undefined, earlier: Earlier | undefined): Promise<void>;
+  /** Starts from somewhere else; what was opened before is dropped. */
+  pickSource(source: string): Promise<void>;
+  /** Keeps the model to start from. */
+  startFrom(model: Blob, earlier: Earlier): Promise<void>;
   discard(): Promise<void>;
 }
 
@@ -63,8 +65,15 @@ export function useDraft(): DraftState {
     },
     [update],
   );
-  const start = useCallback(
-    async (model: Blob | undefined, earlier: Earlier | undefined) => {
+  const pickSource = useCallback(
+    async (source: string) => {
+      change({ source, earlier: undefined });
+      await keepFile("weights", undefined);
+    },
+    [change],
+  );
+  const startFrom = useCallback(
+    async (model: Blob, earlier: Earlier) => {
       await keepFile("weights", model);
       change({ earlier });
     },
@@ -83,7 +92,8 @@ export function useDraft(): DraftState {
     kept,
     change,
     choose,
-    start,
+    pickSource,
+    startFrom,
     discard,
   };
 }

@@ -1,3 +1,4 @@
+import { Refusal } from "@openmined/shared/ui";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import type { Hex } from "viem";
@@ -12,6 +13,12 @@ import type { Task } from "./task";
 interface Wish {
   readonly plan: Plan;
   readonly task: Task;
+}
+
+async function keptModel(): Promise<Blob> {
+  const kept = await keptFile("weights");
+  if (!kept) throw new Refusal("The model is no longer kept in this browser", "Choose again where the campaign starts.");
+  return kept;
 }
 
 /** Launches a draft, or goes on with a launch that was begun; answers with the campaign's number. */
@@ -40,7 +47,7 @@ export function useLaunch(draft: Draft, change: (part: Partial<Draft>) => void, 
       let { prepared } = draft;
       if (!prepared || prepared.deadline - Date.now() / 1000 < plan.durationS / 2) {
         setProgress("sealing");
-        prepared = await prepare(network, plan, task, await keptFile("weights"));
+        prepared = await prepare(network, plan, task, draft.earlier && (await keptModel()));
         change({ prepared });
       }
       try {
