@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import cycle, groupby
+from itertools import cycle, groupby, product
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,12 @@ CASES = [
     *(("node", moment, heir) for moment, heir in zip(MOMENTS, cycle(("python", "node")))),
     *(("python", moment, "node") for moment in ("trained", "sealed", "submitting", "sent")),
 ]
+"""Every moment of Mine.js, either mine going on; Mine.py's own are in e2e/test_mine_killed.py."""
+OTHERS = [
+    pytest.param(*case, marks=pytest.mark.soak)
+    for case in product(("node", "python"), MOMENTS, ("python", "node"))
+    if case not in CASES
+]
 
 
 def submissions(folder: MineFolder) -> list[Submission]:
@@ -75,7 +81,7 @@ def kill(kind: Kind, folder: MineFolder, moment: str) -> None:
     assert killed.returncode == -signal.SIGKILL
 
 
-@pytest.mark.parametrize(("victim", "moment", "heir"), CASES)
+@pytest.mark.parametrize(("victim", "moment", "heir"), [*CASES, *OTHERS])
 def test_killed_anywhere_the_other_goes_on(
     world: MineWorld, victim: str, moment: str, heir: str
 ) -> None:
