@@ -92,6 +92,24 @@ def test_killed_anywhere_the_other_goes_on(
         score_and_compare(world, folder, opened)
 
 
+def test_killed_when_the_outcome_is_written_nothing_is_done_twice(world: MineWorld) -> None:
+    folder, _ = make_mine(world, "outcome")
+    opened = world.launch_open()
+    command = [*kind_of("node").killed, str(folder.path), "outcome"]
+    with subprocess.Popen(command, cwd=ROOT, env=environment()) as victim:
+        (event,) = wait_submitted(world, opened.campaign)
+        world.score(opened, 500_000, [Score(event.gradient, 1_000_000)], weights=np.zeros((9, 3)))
+        assert victim.wait(DEADLINE_S) == -signal.SIGKILL
+    (ended,) = submissions(folder)
+    paid = world.capsule.campaign(opened.campaign).paid
+    assert (ended.step, ended.payout) == (Step.OUTCOME, paid)
+    with Running(kind_of("python"), folder.path):
+        # The heir goes on with the next version, and leaves what has ended as it is.
+        _, following = wait_submitted(world, opened.campaign, 2)
+        assert following.version == 2
+    assert submissions(folder)[0] == ended
+
+
 def test_a_transaction_that_waits_in_the_pool_is_waited_for(world: MineWorld) -> None:
     folder, _ = make_mine(world, "pool")
     opened = world.launch_open()
