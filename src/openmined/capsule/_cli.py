@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import sys
@@ -13,7 +14,7 @@ import typer
 
 from openmined.capsule._backup import restore_backup, write_backup
 from openmined.capsule._control import send_unlock, wait_for_unlock
-from openmined.capsule._errors import SealError, SettingsError
+from openmined.capsule._errors import NotWritten, SealError, SettingsError
 from openmined.capsule._files import only_one, read_secret_file
 from openmined.capsule._folder import (
     CERTIFICATE_FILE,
@@ -30,7 +31,7 @@ from openmined.capsule._folder import (
 )
 from openmined.capsule._keyring import Unlock, open_keyring
 from openmined.capsule._log import Log, json_lines, log_file
-from openmined.capsule._loop import Capsule, wait
+from openmined.capsule._loop import Capsule, wait, who_can_help
 from openmined.capsule._serving import interface
 from openmined.capsule._state import open_read_only
 from openmined.protocol import format_wei
@@ -180,15 +181,14 @@ def _try(folder: Path, unlock: Unlock) -> None:
 
 
 def _work(folder: Path, unlock: Unlock, log: Log, stopping: list[int]) -> None:
-    """Work until stopped; a chain or store that is not there yet is waited for."""
+    """Work until stopped; a chain, store or disk that is not there yet is waited for."""
     settings = check_folder(folder)
     while not stopping:
         try:
             _work_connected(folder, unlock, log, stopping)
             return
-        except (RpcUnreachable, StoreUnreachable) as error:
-            whom = "chain" if isinstance(error, RpcUnreachable) else "store"
-            log.write_change("start", "waiting", whom=whom, cause=str(error))
+        except (RpcUnreachable, StoreUnreachable, NotWritten) as error:
+            log.write_change("start", "waiting", whom=who_can_help(error), cause=str(error))
             wait(settings.loop.retry_s, lambda: bool(stopping))
 
 
@@ -199,7 +199,8 @@ def _work_connected(folder: Path, unlock: Unlock, log: Log, stopping: list[int])
         try:
             Capsule(context).run(lambda: bool(stopping))
         finally:
-            context.state.set_meta("seal", "closed")
+            with contextlib.suppress(NotWritten):  # no reason to end in an error
+                context.state.set_meta("seal", "closed")
 
 
 @app.command()
@@ -289,6 +290,7 @@ def status(
                     "campaign": row.id,
                     "title": row.facts.get("title"),
                     "phase": row.phase,
+                    "outcome": row.facts.get("outcome"),
                     "version": row.facts.get("version"),
                     "batches": row.facts.get("batches"),
                     "pending": len(state.pending(row.id)) if row.phase == "open" else 0,
@@ -304,10 +306,10 @@ def status(
     typer.echo(f"{report['address']} on {report['network']}: {report['seal']}")
     for row in rows:
         facts = row.facts
-        typer.echo(
-            f"campaign {row.id} ({facts.get('title', '?')}): {row.phase}, version "
-            f"{facts.get('version', '-')}, {facts.get('batches', 0)} batches"
-        )
+        said = f"campaign {row.id}: {facts.get('outcome') or row.phase}"
+        if "title" in facts:
+            said += f", version {facts['version']}, {facts['batches']} batches ({facts['title']})"
+        typer.echo(said)
 
 
 @app.command()

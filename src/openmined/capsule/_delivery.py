@@ -136,14 +136,15 @@ def return_bonds(ctx: Context, campaign: int, pending: list[Pending], most: int)
         ctx.contract.reclaim_bonds(campaign, chunk)
 
 
-def forget(ctx: Context, row: CampaignRow) -> None:
+def forget(ctx: Context, row: CampaignRow, outcome: str) -> None:
     """Delete what was secret of an ended campaign: validation set, weights, keys."""
     ctx.reach(Step.FORGET, row.id)
     delete_keys(ctx, row.id)
     with ctx.state.change():
         ctx.state.drop_sealed(row.id)
         ctx.state.drop_intents(row.id)
-        ctx.state.put_campaign(replace(row, phase="ended"))
+        facts = {**row.facts, "outcome": outcome}
+        ctx.state.put_campaign(replace(row, phase="ended", facts=facts))
 
 
 def delete_keys(ctx: Context, campaign: int) -> None:

@@ -95,7 +95,7 @@ class Capsule:
     def _say_waiting(self, error: Exception) -> None:
         self._waiting_since = self._waiting_since or time.monotonic()
         cause = f"{type(error).__name__}: {error}"
-        self._ctx.log.write_change("loop", "waiting", whom=_whom(error), cause=cause)
+        self._ctx.log.write_change("loop", "waiting", whom=who_can_help(error), cause=cause)
 
     def _say_resumed(self) -> None:
         if self._waiting_since:
@@ -186,7 +186,7 @@ class Capsule:
                 f"campaign {campaign}",
                 "waiting" if isinstance(error, StorageError | SonarError) else "stuck",
                 campaign=campaign,
-                whom=_whom(error),
+                whom=who_can_help(error),
                 cause=f"{type(error).__name__}: {error}",
             )
             return False
@@ -389,8 +389,9 @@ class Capsule:
         if not self._is_settled(chain.id):
             return False
         self._benches.pop(chain.id, None)
-        _delivery.forget(ctx, row)
-        ctx.log.write("ended", campaign=chain.id, phase=chain.phase.name.lower())
+        outcome = chain.phase.name.lower()
+        _delivery.forget(ctx, row, outcome)
+        ctx.log.write("ended", campaign=chain.id, phase=outcome)
         return True
 
     def _is_pending(self, campaign: int, one: Pending) -> bool:
@@ -419,7 +420,7 @@ class Capsule:
         return False
 
 
-def _whom(error: Exception) -> str:
+def who_can_help(error: Exception) -> str:
     """Say who can end what `error` says: work goes on by itself when they have."""
     if isinstance(error, NotWritten):
         return "disk"

@@ -50,19 +50,22 @@ def test_status_needs_no_secret(sealed: Sealed, capsys: pytest.CaptureFixture[st
     state = State.open(sealed.folder)
     facts = {"title": "Digits", "version": 3, "batches": 2, "epoch": 1}
     state.put_campaign(CampaignRow(7, "launch", "open", facts))
+    state.put_campaign(CampaignRow(8, "launch", "ended", {"outcome": "rejected"}))
     state.close()
     run("status", sealed.folder)
     out = capsys.readouterr().out
     assert out.splitlines() == [
         f"{sealed.address} on devnet: sealed",
-        "campaign 7 (Digits): open, version 3, 2 batches",
+        "campaign 7: open, version 3, 2 batches (Digits)",
+        "campaign 8: rejected",
     ]
     run("status", sealed.folder, "--json")
-    (campaign,) = json.loads(capsys.readouterr().out)["campaigns"]
+    campaign, _ = json.loads(capsys.readouterr().out)["campaigns"]
     assert campaign == {
         "campaign": 7,
         "title": "Digits",
         "phase": "open",
+        "outcome": None,
         "version": 3,
         "batches": 2,
         "pending": 0,
