@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -113,19 +114,25 @@ class Running:
     def __init__(self, kind: Kind, folder: Path, *options: str) -> None:
         secret = passphrase_file(folder.parent)
         words = ("start", str(folder), "--passphrase-file", str(secret), *options)
+        # A file: what nobody reads would fill a pipe, and stop the mine.
+        self._output = tempfile.TemporaryFile("w+")  # noqa: SIM115  (closed at the end)
         self.process = subprocess.Popen(
             [*kind.command, *words],
-            stdout=subprocess.PIPE,
+            stdout=self._output,
             stderr=subprocess.STDOUT,
-            text=True,
             env=environment(),
         )
 
     def stop(self) -> str:
         """End it politely; return what it printed."""
         self.process.send_signal(signal.SIGTERM)
-        output, _ = self.process.communicate(timeout=DEADLINE_S)
-        return output
+        return self.wait()
+
+    def wait(self) -> str:
+        """Return what it printed, once it has ended."""
+        self.process.wait(DEADLINE_S)
+        self._output.seek(0)
+        return self._output.read()
 
     def __enter__(self) -> Running:
         return self
@@ -134,7 +141,8 @@ class Running:
         ended = self.process.poll()
         if ended is None:
             self.process.kill()
-        output, _ = self.process.communicate()
         if error is not None:
             state = "was running" if ended is None else f"had ended with {ended}"
-            error.add_note(f"the mine {state}; it said:\n{output[-6000:]}")
+            error.add_note(f"the mine {state}; it said:\n{self.wait()[-6000:]}")
+        self.process.wait()
+        self._output.close()

@@ -193,8 +193,8 @@ def test_only_one_mine_runs_on_a_folder(world: MineWorld, first: str, second: st
     folder, _ = make_mine(world, f"one-{first}")
     with Running(kind_of(first), folder.path) as mine:
         wait_for(lambda: (folder.path / "running.json").exists())
-        refused = Running(kind_of(second), folder.path)
-        output, _ = refused.process.communicate(timeout=DEADLINE_S)
+        with Running(kind_of(second), folder.path) as refused:
+            output = refused.wait()
         assert refused.process.returncode == 1
         told = " ".join(output.split())
         assert "is in use by another mine" in told
