@@ -37,6 +37,8 @@ from tests.conformance.mines import PYTHON, Kind, Running, make_mine, node_kind,
 from tests.unit.mine.mine_world import MineWorld, mine_world
 
 PATIENCE_S = 120
+SETTLED_S = 5
+"""After the last work, before memory is looked at."""
 ROWS = "120 rows, 8 x 3 weights"
 
 
@@ -129,6 +131,7 @@ def gradients(world: MineWorld, kind: Kind, repeat: int) -> dict[str, float]:
 
 
 def memory(mine: Running) -> float:
+    time.sleep(SETTLED_S)
     own = psutil.Process(mine.process.pid)
     used = sum(process.memory_full_info().uss for process in (own, *own.children(recursive=True)))
     return round(used / 2**20, 1)
