@@ -276,7 +276,9 @@ class Capsule:
         intent = ctx.state.intent(chain.id, "open", 0)
         if row is None or intent is None or intent["keys"] != opened[-1].facts["keys"]:
             ctx.log.write(
-                "foreign", campaign=chain.id, cause="another Capsule of this identity opened it"
+                "foreign",
+                campaign=chain.id,
+                cause="another Capsule of this identity opened it: stop one of the two",
             )
             foreign = CampaignRow(chain.id, launch, "foreign", row.facts if row else {})
             ctx.state.put_campaign(foreign)
