@@ -226,8 +226,9 @@ def test_a_campaign_from_first_to_last_without_a_terminal(network: Network) -> N
     assert found["best_ppm"] == found["target_ppm"] == 850_000
     earned = {address: network.balance(address) - held for address, held in before.items()}
     assert all(amount > 0 for amount in earned.values())
-    # Of the bounty, the twentieth that is Capsule's aside, mines get the part of the way they went.
+    # Of the bounty, the twentieth that is Capsule's aside, mines get the part of the way they went;
+    # and their bonds, a thousandth each, come back.
     way = found["target_ppm"] - found["measured_ppm"]
-    wanted = BOUNTY_WEI * 19 // 20 * way // found["target_ppm"]
+    wanted = BOUNTY_WEI * 19 // 20 * way // found["target_ppm"] + 2 * BOUNTY_WEI // 1000
     fees = wanted - sum(earned.values())
-    assert 0 <= fees < wanted // 100  # what the network took for two withdrawals
+    assert 0 < fees < wanted // 1000  # what the network took for two withdrawals
