@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 FAR = 100_000
@@ -197,7 +198,8 @@ class Simulation:
 
 def draw_curve(simulation: Simulation) -> Table:
     """Draw the cost curves."""
-    table = Table(title="Cost against the number of mines", title_justify="left")
+    title = "Cost against the number of mines"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for name in (
         "mines", "campaigns", "gas/mine", "bytes/mine", "Capsule s", "ms/gradient", "index lag s",
     ):  # fmt: skip
