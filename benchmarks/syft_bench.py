@@ -239,16 +239,18 @@ def bench_large():
     )
 
 
+NETWORKS = {  # inputs, hidden units, samples: the prototype's operations
+    (64, 64, 128): "136/26/16/77",
+    (64, 32, 128): "74/26/16/71",
+    (64, 64, 512): "508/104/40/145",
+    (784, 32, 256): "1810/26/16/164",
+    (1024, 256, 64): None,
+}
+
+
 def bench_mlp():
     """Gradients of networks, with operation counts beside the prototype's and the sum of parts."""
-    table = {
-        (64, 64, 128): "136/26/16/77",
-        (64, 32, 128): "74/26/16/71",
-        (64, 64, 512): "508/104/40/145",
-        (784, 32, 256): "1810/26/16/164",
-        (1024, 256, 64): None,
-    }
-    for (inputs, hidden, n), prototype in table.items():
+    for (inputs, hidden, n), prototype in NETWORKS.items():
         spec = MLPClassifier(inputs=inputs, hidden=hidden, classes=DIGITS)
         keys = generate_keys(choose_parameters(spec), spec)
         X = np.random.default_rng(0).uniform(0, np.sqrt(0.75), (n, inputs))  # sqrt(inputs)/2 long
