@@ -231,9 +231,11 @@ def running(world: CapsuleWorld) -> Iterator[Running]:
     """Run the Capsule as its operator does."""
     output = world.folder / "output"
     program = Path(sys.executable).with_name("openmined")
-    command = [program, "capsule", "start", world.capsule_folder, "--key-file"]
+    command = [program, "capsule", "start", world.capsule_folder]
     with output.open("wb") as file:
-        process = subprocess.Popen([*command, world.folder / "key"], stdout=file)
+        process = subprocess.Popen(
+            [*map(str, command), "--key-file", str(world.folder / "key")], stdout=file
+        )
     found = Running(psutil.Process(process.pid), output)
     watcher = threading.Thread(target=found.watch)
     watcher.start()
