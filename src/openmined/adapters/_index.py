@@ -72,7 +72,7 @@ class RowIndex:
         return sum(len(bucket.merged()[0]) for bucket in self._buckets)
 
     def write(self, stream: BinaryIO) -> None:
-        """Write the index without its key, what was imported so far included, a bucket at a time."""
+        """Write the index without its key, with all that was imported so far."""
         stream.write(_MAGIC)
         for bucket in self._buckets:
             hashes, known, seen = bucket.merged()
