@@ -123,8 +123,9 @@ def _connect(ray: Any, address: str | None, workers: int | None) -> None:
             "num_cpus": workers,
             "include_dashboard": False,
             "_node_ip_address": "127.0.0.1",
-            # Spilled objects would be rows in the clear on a disk.
-            "_system_config": {"automatic_object_spilling_enabled": False},
+            # Spilled objects would be rows in the clear on a disk. Ray's workers are otherwise so
+            # nice (15) that beside other programs they stand still.
+            "_system_config": {"automatic_object_spilling_enabled": False, "worker_niceness": 0},
         }
     else:
         where = {"address": address}
