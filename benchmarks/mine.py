@@ -11,7 +11,7 @@ Mine.py as the rival of Mine.js; needs Mine.js built (`make mine-js`).
     first gradient  of a mine that runs, in the first campaign: from its opening to the block that
                     holds the gradient; training modules are loaded on the way
     next gradients  the same in later campaigns, each with new keys: the median
-    memory          unique to the mine's processes (USS): idle from the start, with the local API,
+    memory          of the mine's processes (PSS, what they share counted once): idle, with the API,
                     and idle again after gradients
 """
 
@@ -133,7 +133,7 @@ def gradients(world: MineWorld, kind: Kind, repeat: int) -> dict[str, float]:
 def memory(mine: Running) -> float:
     time.sleep(SETTLED_S)
     own = psutil.Process(mine.process.pid)
-    used = sum(process.memory_full_info().uss for process in (own, *own.children(recursive=True)))
+    used = sum(process.memory_full_info().pss for process in (own, *own.children(recursive=True)))
     return round(used / 2**20, 1)
 
 
