@@ -1,4 +1,4 @@
-"""Ten million rows: imported, and the training statistics over them, within a gigabyte."""
+"""Ten million rows of 64 features: the import and the statistics stay within a gigabyte."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from tests.unit.mine.folder_world import make_folder
 from openmined.protocol import TableSchema
 
 ROWS = 10_000_000
+WIDTH = 64
 GIGABYTE = 1 << 30
 SCHEMA = TableSchema.model_validate(
     {
         "fields": [
-            *({"name": f"x{n}", "type": "number"} for n in range(8)),
+            *({"name": f"x{n}", "type": "number"} for n in range(WIDTH)),
             {"name": "label", "type": "string", "constraints": {"enum": ["a", "b"]}},
         ]
     }
@@ -46,10 +47,10 @@ else:
     from openmined.mine._datasets import read_dataset
     from openmined.protocol import ColumnsStep
     from openmined.syft import LinearClassifier, build_features, stream_statistics
-    names = tuple(f"x{n}" for n in range(8))
     dataset = load_dataset(folder, "big")
+    names = tuple(name for name in dataset.dataset_schema.names if name != "label")
     features = build_features([ColumnsStep(columns=names)], dataset.dataset_schema)
-    spec = LinearClassifier(inputs=9, classes=("a", "b"), features=features)
+    spec = LinearClassifier(inputs=len(names) + 1, classes=("a", "b"), features=features)
     result = stream_statistics(spec, read_dataset(folder, dataset, identity), ["label"]).n
 print(json.dumps({"peak": peak(), "result": result}))
 """
@@ -58,12 +59,12 @@ print(json.dumps({"peak": peak(), "result": result}))
 def write_rows(path: Path) -> None:
     random = np.random.default_rng(7)
     with pq.ParquetWriter(path, pa.table(columns(random, 1)).schema) as writer:
-        for _ in range(ROWS // 500_000):
-            writer.write_table(pa.table(columns(random, 500_000)))
+        for _ in range(ROWS // 100_000):
+            writer.write_table(pa.table(columns(random, 100_000)))
 
 
 def columns(random: np.random.Generator, count: int) -> dict[str, object]:
-    numbers: dict[str, object] = {f"x{n}": random.normal(size=count) for n in range(8)}
+    numbers: dict[str, object] = {f"x{n}": random.normal(size=count) for n in range(WIDTH)}
     return numbers | {"label": np.where(random.random(count) > 0.5, "a", "b")}
 
 
