@@ -1,0 +1,236 @@
+"""Mine UI in a real browser, served by a real mine: from an empty folder to money, and bad luck."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from tests.e2e.web import Watched, browsing, missing_for_browser, open_page, picture
+from tests.unit.mine.folder_world import PASSPHRASE, rows
+from tests.unit.mine.mine_world import MineProcess, MineWorld, mine_world, wait_for
+
+from openmined.mine import MineFolder, create_mine
+from openmined.mine.api._app import STATIC
+from openmined.sonar import Score
+
+_MISSING = missing_for_browser(STATIC)
+pytestmark = [
+    pytest.mark.skipif(_MISSING is not None, reason=str(_MISSING)),
+    pytest.mark.xdist_group("web"),
+]
+
+FIRST_LOAD_BYTES = 300_000
+SLOW_MS = 60_000
+WRONG = "status of 401"
+
+
+@dataclass
+class Owner:
+    """A data owner: her mine, its page, and a folder with her exports."""
+
+    world: MineWorld
+    folder: MineFolder
+    url: str
+    exports: Path
+    process: MineProcess
+    browser: Browser
+
+    @property
+    def hosts(self) -> set[str]:
+        return {urlsplit(self.url).netloc}
+
+    def stop(self) -> None:
+        """End the mine, and its page with it."""
+        self.process.stop()
+
+    def start(self) -> None:
+        """Start the mine and wait until its page answers."""
+        self.process = MineProcess(self.folder.path)
+        wait_for(lambda: is_served(self.url))
+
+    def csv(self, name: str, table: list[list[Any]]) -> Path:
+        path = self.exports / name
+        with path.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows(table)
+        return path
+
+
+def is_served(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/api/v1/health", timeout=2).json()["status"] == "ok"
+    except httpx.HTTPError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def owner() -> Iterator[Owner]:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with mine_world() as world, browsing() as browser:
+        api = {"enabled": True, "port": port}
+        settings = world.settings(name="Rosa's mine", api=api)
+        folder, secrets = create_mine(world.folder / "rosa", settings, PASSPHRASE, cost="light")
+        world.anvil.call("anvil_setBalance", secrets.wallet.address, hex(10**18))
+        exports = world.folder / "exports"
+        exports.mkdir()
+        process = MineProcess(folder.path)
+        made = Owner(world, folder, f"http://127.0.0.1:{port}", exports, process, browser)
+        try:
+            wait_for(lambda: is_served(made.url))
+            yield made
+        finally:
+            made.process.__exit__()
+
+
+@pytest.fixture
+def watched(owner: Owner) -> Iterator[Watched]:
+    """A page of the mine that nobody is logged in to."""
+    size = {"width": 1440, "height": 900}
+    with open_page(owner.browser, owner.hosts, viewport=size) as watched:
+        yield watched
+
+
+@pytest.fixture
+def page(owner: Owner, watched: Watched) -> Page:
+    """A page that the owner is logged in to."""
+    watched.page.goto(owner.url)
+    log_in(watched.page)
+    return watched.page
+
+
+def log_in(page: Page) -> None:
+    page.get_by_label("Passphrase of the mine").fill(PASSPHRASE)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("button", name="Log in")).to_be_hidden()
+
+
+def choose(page: Page, path: Path) -> None:
+    page.get_by_label("File to import").set_input_files(path)
+
+
+def digits(count: int, seed: int = 0) -> list[list[Any]]:
+    """A table as an owner may have it: what campaigns want, and what is nobody's business."""
+    batch = rows(count, seed).to_pylist()
+    found = [
+        [f"patient-{at}@example.org", json.dumps(row["pixels"]), row["label"]]
+        for at, row in enumerate(batch)
+    ]
+    return [["e-mail", "pixels", "label"], *found]
+
+
+def test_from_an_empty_mine_to_money(owner: Owner, watched: Watched) -> None:
+    page, world = watched.page, owner.world
+    page.goto(owner.url)
+    picture(page, "mine-login")
+    page.get_by_label("Passphrase of the mine").fill("not it")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_text("That passphrase does not open this mine")).to_be_visible()
+    watched.allow(WRONG)
+    log_in(page)
+    expect(page.get_by_role("heading", name="Rosa's mine")).to_be_visible()
+    expect(page.get_by_text("There is no data here yet")).to_be_visible()
+    picture(page, "mine-empty")
+
+    # Import: look, leave out what no model needs, reload in the middle.
+    page.get_by_role("link", name="import a file").click()
+    picture(page, "mine-import-choose")
+    choose(page, owner.csv("patients.csv", digits(120)))
+    expect(page.get_by_label("Read as")).to_contain_text("CSV (recognised)")
+    expect(page.get_by_label("Type of pixels")).to_contain_text("8 numbers")
+    page.get_by_label("Keep e-mail").uncheck()
+    expect(page.get_by_text("Will be dropped: e-mail.")).to_be_visible()
+    page.reload()
+    expect(page.get_by_text("Will be dropped: e-mail.")).to_be_visible()
+    expect(page.get_by_label("Keep e-mail")).not_to_be_checked()
+    expect(page.get_by_label("Name of the dataset")).to_have_value("patients")
+    picture(page, "mine-import")
+    page.get_by_role("button", name="Import", exact=True).click()
+    expect(page.get_by_text("120 rows imported into patients")).to_be_visible()
+
+    # Permission: sentences that an owner can change, and what could be learned with them.
+    page.get_by_role("link", name="Set permissions").click()
+    expect(page.get_by_text("No campaign may use patients.")).to_be_visible()
+    page.get_by_label("Those that fit the lines below, and that I approve one by one").check()
+    page.get_by_label("pixels", exact=True).check()
+    page.get_by_label("label", exact=True).check()
+    page.get_by_label("At least, in ETH").fill("0.5")
+    page.get_by_label("Gradients for one campaign, at most").fill("8")
+    said = (
+        "Campaigns that pay mines at least 0.5\u00a0ETH may use pixels and label of patients, "
+        "up to 8 gradients each."
+    )
+    expect(page.get_by_text(said)).to_be_visible()
+    page.reload()
+    expect(page.get_by_text(said)).to_be_visible()
+    expect(page.get_by_text("A campaign may train on: pixels, label.")).to_be_visible()
+    picture(page, "mine-permission")
+    page.get_by_role("button", name="Save the permission").click()
+    expect(page.get_by_text("The mine follows it from now on.")).to_be_visible()
+    page.get_by_role("link", name="Permissions", exact=True).click()
+    expect(page.get_by_text(said)).to_be_visible()
+    picture(page, "mine-permissions")
+
+    # A campaign asks; it is approved; the mine trains, submits, and is paid.
+    opened = world.launch_open()
+    page.get_by_role("link", name="Mine", exact=True).click()
+    approve = page.get_by_role("button", name="Approve Three classes")
+    expect(approve).to_be_visible(timeout=SLOW_MS)
+    picture(page, "mine-overview")
+    page.reload()
+    approve.click()
+    (event,) = world.wait_submitted(opened.campaign)
+    expect(page.get_by_text("is with Capsule, which scores it next")).to_be_visible(timeout=SLOW_MS)
+    expect(page.get_by_text("Nothing waits for you")).to_be_visible()
+    world.score(opened, 900_000, [Score(event.gradient, 1_000_000)])
+    expect(page.get_by_text("was scored: share 100.0\u00a0% of its batch")).to_be_visible()
+
+    page.get_by_role("link", name="Campaigns").click()
+    expect(page.get_by_role("link", name="Three classes")).to_be_visible()
+    expect(page.get_by_text("the owner approved it")).to_be_visible()
+    picture(page, "mine-campaigns")
+    page.get_by_role("link", name="Three classes").click()
+    expect(page.get_by_text("Paid", exact=True)).to_be_visible()
+    picture(page, "mine-campaign")
+
+    # The money: asked for, reloaded in the middle, there.
+    page.get_by_role("link", name="Earnings").click()
+    withdraw = page.get_by_role("button", name="Withdraw")
+    expect(withdraw).to_be_enabled()
+    withdraw.click()
+    page.reload()
+    expect(page.get_by_text("Nothing is owed to you now.")).to_be_visible(timeout=SLOW_MS)
+    withdrawals = page.get_by_role("region", name="Withdrawals")
+    expect(withdrawals.get_by_text("Done", exact=True)).to_be_visible()
+    expect(withdrawals.get_by_role("button", name="Copy the transaction's hash")).to_be_visible()
+    picture(page, "mine-earnings")
+    page.get_by_role("link", name="Data", exact=True).click()
+    expect(page.get_by_text("1 gradient")).to_be_visible()
+    picture(page, "mine-data")
+    page.get_by_role("link", name="patients").click()
+    expect(page.get_by_text("No privacy budget is set.", exact=False).first).to_be_visible()
+    picture(page, "mine-dataset")
+    page.get_by_role("link", name="Settings").click()
+    expect(page.get_by_text("is followed")).to_be_visible()
+    picture(page, "mine-settings")
+
+
+def test_the_first_load_is_small() -> None:
+    manifest = json.loads((STATIC / "manifest.json").read_text(encoding="utf-8"))
+    entry = next(chunk for chunk in manifest.values() if chunk.get("isEntry"))
+    files, pending = set(), [entry]
+    while pending:
+        chunk = pending.pop()
+        files.add(chunk["file"])
+        pending += [manifest[name] for name in chunk.get("imports", [])]
+    size = sum(len(gzip.compress((STATIC / file).read_bytes(), 6)) for file in files)
+    assert size <= FIRST_LOAD_BYTES, f"{size} bytes of JavaScript, gzipped, in {sorted(files)}"
