@@ -29,9 +29,8 @@ R = TypeVar("R")
 
 _MAX_RESULT_BYTES = 1 << 30
 _FEW_DESCRIPTORS = 256
+_PARENTS_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _OWN_SIGNALS = (
-    signal.SIGINT,
-    signal.SIGTERM,
     signal.SIGSEGV,
     signal.SIGABRT,
     signal.SIGBUS,
@@ -87,6 +86,8 @@ def _run_child(
 ) -> NoReturn:
     # Nothing of the parent may run here after the fork: no handlers, no exit hooks, no buffers.
     try:
+        for number in _PARENTS_SIGNALS:  # sent to the group: the parent ends the child, or waits
+            signal.signal(number, signal.SIG_IGN)
         for number in _OWN_SIGNALS:  # a parent's crash reporter included
             signal.signal(number, signal.SIG_DFL)
         _set_limits(memory_mb, seconds)

@@ -106,3 +106,13 @@ def test_no_child_is_left_behind():
         with pytest.raises(LimitError):
             run_limited(function, memory_mb=64, seconds=0.2)
     assert set(psutil.Process().children()) <= set(before)
+
+
+def interrupt_itself():
+    for number in (signal.SIGINT, signal.SIGTERM):  # as a terminal sends them to a whole group
+        os.kill(os.getpid(), number)
+    return b"went on"
+
+
+def test_what_ends_the_parent_is_the_parents_affair():
+    assert run_limited(interrupt_itself, memory_mb=100, seconds=30) == b"went on"
