@@ -224,6 +224,63 @@ def test_from_an_empty_mine_to_money(owner: Owner, watched: Watched) -> None:
     picture(page, "mine-settings")
 
 
+def test_a_session_that_ended_loses_nothing(owner: Owner, page: Page, watched: Watched) -> None:
+    page.get_by_role("link", name="Settings").click()
+    page.get_by_label("Name of the mine").fill("Rosa's second mine")
+    page.context.clear_cookies()
+    page.get_by_role("button", name="Save the settings").click()
+    dialog = page.get_by_role("dialog", name="Your session has ended")
+    dialog.get_by_label("Passphrase of the mine").fill(PASSPHRASE)
+    dialog.get_by_role("button", name="Log in").click()
+    expect(dialog).to_be_hidden()
+    watched.allow(WRONG)
+    expect(page.get_by_label("Name of the mine")).to_have_value("Rosa's second mine")
+    page.get_by_role("button", name="Discard changes").click()
+    expect(page.get_by_label("Name of the mine")).to_have_value("Rosa's mine")
+
+
+def test_a_file_that_is_too_large_is_never_sent(owner: Owner, page: Page) -> None:
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url))
+    page.goto(f"{owner.url}/data/import")
+    large = owner.exports / "large.zip"
+    with large.open("wb") as file:
+        file.truncate(2_000_000_000)
+    choose(page, large)
+    expect(page.get_by_text("The file is too large to be sent")).to_be_visible()
+    expect(page.get_by_text("at most 1.0\u00a0GiB can be sent")).to_be_visible()
+    assert not any("uploads" in url for url in sent)
+
+
+def test_a_mine_that_is_away_is_named_and_comes_back(
+    owner: Owner, page: Page, watched: Watched
+) -> None:
+    expect(page.get_by_role("heading", name="Rosa's mine")).to_be_visible()
+    owner.stop()
+    expect(page.get_by_text("The mine does not answer")).to_be_visible()
+    owner.start()
+    expect(page.get_by_role("dialog", name="Your session has ended")).to_be_visible()
+    log_in(page)
+    expect(page.get_by_text("The mine does not answer")).to_be_hidden()
+    watched.allow("Failed to load resource")
+    watched.allow("ERR_")
+
+
+def test_everything_can_be_reached_by_keyboard(owner: Owner, watched: Watched) -> None:
+    page = watched.page
+    page.goto(owner.url)
+    expect(page.get_by_label("Passphrase of the mine")).to_be_focused()
+    page.keyboard.type(PASSPHRASE)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Rosa's mine")).to_be_visible()
+    page.evaluate("document.activeElement.blur()")
+    seen = []
+    for _ in range(10):
+        page.keyboard.press("Tab")
+        seen.append(page.evaluate("document.activeElement.textContent"))
+    assert {"Data", "Permissions", "Campaigns", "Earnings", "Settings", "Log out"} <= set(seen)
+
+
 def test_the_first_load_is_small() -> None:
     manifest = json.loads((STATIC / "manifest.json").read_text(encoding="utf-8"))
     entry = next(chunk for chunk in manifest.values() if chunk.get("isEntry"))
