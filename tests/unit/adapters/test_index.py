@@ -20,7 +20,7 @@ SCHEMA = pa.schema([("id", pa.int64()), ("text", pa.string())])
 
 
 def batch(rows: list[tuple[int | None, str | None]]) -> Any:
-    columns = list(zip(*rows, strict=True)) or [[], []]
+    columns: list[tuple[Any, ...]] = list(zip(*rows, strict=True)) or [(), ()]
     return pa.RecordBatch.from_arrays(
         [pa.array(column, kind.type) for column, kind in zip(columns, SCHEMA, strict=True)],
         schema=SCHEMA,
