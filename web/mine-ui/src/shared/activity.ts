@@ -31,7 +31,7 @@ const REST = new Set(["submitted", "outcome", "failed", "started", "stopped"]);
 
 /** What the mine is doing, by the last lines of its log. */
 export function currentWork(lines: readonly Line[]): Doing {
-  const last = lines.findLast((line) => line.step in WORK || REST.has(line.step));
+  const last = lines.findLast((line) => Object.hasOwn(WORK, line.step) || REST.has(line.step));
   if (!last || last.step === "started") return { text: "Waiting for campaigns that want your data.", busy: false };
   if (last.step === "stopped") return { text: "The mine has stopped.", busy: false };
   if (last.step === "submitted")
@@ -40,17 +40,21 @@ export function currentWork(lines: readonly Line[]): Doing {
       campaign: whole(last.campaign),
       busy: false,
     };
-  if (!(last.step in WORK)) return { text: "Waiting for campaigns that want your data, or for the next version of a model.", busy: false };
+  if (!Object.hasOwn(WORK, last.step))
+    return { text: "Waiting for campaigns that want your data, or for the next version of a model.", busy: false };
   const [done, of] = [whole(last.done), whole(last.of)];
   const part = last.step === "training" && done !== undefined && of ? Math.min(1, done / of) : undefined;
-  const detail =
-    part === undefined ? "" : `: ${PARTS[String(last.part)] ?? "working"}, ${formatCount(done ?? 0)} of ${formatCount(of ?? 0)}`;
+  const detail = part === undefined ? "" : `: ${partOf(last.part)}, ${formatCount(done ?? 0)} of ${formatCount(of ?? 0)}`;
   return {
     text: `${WORK[last.step]} campaign ${number(last.campaign)}, version ${number(last.version)}${detail}`,
     campaign: whole(last.campaign),
     part,
     busy: true,
   };
+}
+
+function partOf(part: unknown): string {
+  return (typeof part === "string" && Object.hasOwn(PARTS, part) && PARTS[part]) || "working";
 }
 
 /** One line as a sentence, or nothing if it is none for people. */

@@ -77,10 +77,10 @@ function ByCampaign({ earnings }: { earnings: Earnings }) {
         <Table.Thead>
           <Table.Tr>
             <Table.Th>Campaign</Table.Th>
+            <Table.Th ta="right">Earned</Table.Th>
             <Table.Th ta="right">Gradients</Table.Th>
             <Table.Th ta="right">Paid</Table.Th>
             <Table.Th ta="right">Rejected</Table.Th>
-            <Table.Th ta="right">Earned</Table.Th>
           </Table.Tr>
         </Table.Thead>
         <Table.Tbody>
@@ -91,12 +91,12 @@ function ByCampaign({ earnings }: { earnings: Earnings }) {
                   {title(sum.campaign)}
                 </Anchor>
               </Table.Td>
-              <Table.Td ta="right">{formatCount(sum.gradients)}</Table.Td>
-              <Table.Td ta="right">{formatCount(sum.paid)}</Table.Td>
-              <Table.Td ta="right">{formatCount(sum.rejected)}</Table.Td>
               <Table.Td ta="right">
                 <Amount value={sum.earned_wei} token={sum.token} />
               </Table.Td>
+              <Table.Td ta="right">{formatCount(sum.gradients)}</Table.Td>
+              <Table.Td ta="right">{formatCount(sum.paid)}</Table.Td>
+              <Table.Td ta="right">{formatCount(sum.rejected)}</Table.Td>
             </Table.Tr>
           ))}
         </Table.Tbody>
@@ -131,9 +131,9 @@ function PaymentTable({ rows }: { rows: readonly { work: Submission; token: stri
         <Table.Thead>
           <Table.Tr>
             <Table.Th>When</Table.Th>
-            <Table.Th>Gradient</Table.Th>
-            <Table.Th>Outcome</Table.Th>
             <Table.Th ta="right">Earned</Table.Th>
+            <Table.Th>Outcome</Table.Th>
+            <Table.Th>Gradient</Table.Th>
             <Table.Th>Submitted in</Table.Th>
           </Table.Tr>
         </Table.Thead>
@@ -143,13 +143,13 @@ function PaymentTable({ rows }: { rows: readonly { work: Submission; token: stri
               <Table.Td>
                 <When at={seconds(work.at)} />
               </Table.Td>
-              <Table.Td>
-                {work.gradient}, campaign {work.campaign}
-              </Table.Td>
+              <Table.Td ta="right">{work.payout_wei === null ? "–" : <Amount value={work.payout_wei} token={token} />}</Table.Td>
               <Table.Td>
                 <Mark mark={outcomeOf(work)} />
               </Table.Td>
-              <Table.Td ta="right">{work.payout_wei === null ? "–" : <Amount value={work.payout_wei} token={token} />}</Table.Td>
+              <Table.Td>
+                {work.gradient}, campaign {work.campaign}
+              </Table.Td>
               <Table.Td>{work.tx ? <Transaction tx={work.tx} /> : "–"}</Table.Td>
             </Table.Tr>
           ))}

@@ -48,13 +48,13 @@ function Own({ draft, found, onChange }: Props) {
   const keep = (name: string, kept: boolean) =>
     onChange({ ...draft, dropped: kept ? draft.dropped.filter((other) => other !== name) : [...draft.dropped, name] });
   return (
-    <Table.ScrollContainer minWidth={430} scrollAreaProps={{ viewportProps: { tabIndex: 0, "aria-label": "Columns, scrollable" } }}>
+    <Table.ScrollContainer minWidth={520} scrollAreaProps={{ viewportProps: { tabIndex: 0, "aria-label": "Columns, scrollable" } }}>
       <Table verticalSpacing="xs">
         <Table.Thead>
           <Table.Tr>
             <Table.Th w={60}>Keep</Table.Th>
             <Table.Th>Column</Table.Th>
-            <Table.Th>Type</Table.Th>
+            <Table.Th miw={150}>Type</Table.Th>
             <Table.Th>First row</Table.Th>
           </Table.Tr>
         </Table.Thead>
@@ -124,7 +124,7 @@ function Fields({ draft, found, wanted, onChange }: Props) {
           <Table.Tr>
             <Table.Th>Field</Table.Th>
             <Table.Th>Type</Table.Th>
-            <Table.Th>From the column</Table.Th>
+            <Table.Th miw={150}>From the column</Table.Th>
           </Table.Tr>
         </Table.Thead>
         <Table.Tbody>

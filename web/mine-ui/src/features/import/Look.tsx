@@ -133,8 +133,8 @@ function Begin({
           label="A row that does not fit"
           w={{ base: "100%", sm: 420 }}
           data={[
-            { value: "", label: "is left out and named; the others are imported" },
-            { value: "strict", label: "stops the import: then nothing is imported" },
+            { value: "", label: "is left out, and named" },
+            { value: "strict", label: "stops the import: nothing is kept" },
           ]}
           value={draft.strict ? "strict" : ""}
           onChange={(event) => onChange({ ...draft, strict: event.currentTarget.value === "strict" })}

@@ -106,6 +106,7 @@ export function suggestName(file: string): string {
   const base = (file.split(/[/\\]/).pop() ?? "").replace(/(\.(tar|gz|zip|csv|tsv|jsonl?|parquet|sqlite3?|db|xml))+$/i, "");
   const name = base
     .normalize("NFKD")
+    .replace(/\p{M}/gu, "")
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, "-")
     .replace(/^-+|-+$/g, "")
@@ -124,7 +125,12 @@ export function nameFault(name: string): string | undefined {
 /** A value of a row, as short as a cell of a table. */
 export function shownValue(value: unknown): string {
   if (value === null || value === undefined) return "–";
-  if (Array.isArray(value)) return `${value.slice(0, 6).join(", ")}${value.length > 6 ? ", …" : ""}`;
+  if (Array.isArray(value)) return `${value.slice(0, 6).map(shownNumber).join(", ")}${value.length > 6 ? ", …" : ""}`;
   const text = typeof value === "object" ? JSON.stringify(value) : String(value);
   return text.length > 120 ? `${text.slice(0, 119)}…` : text;
+}
+
+/** A number among many: four digits tell them apart, and leave room for the next. */
+function shownNumber(value: unknown): string {
+  return String(typeof value === "number" && !Number.isInteger(value) ? Number(value.toPrecision(4)) : value);
 }

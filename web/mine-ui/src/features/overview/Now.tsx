@@ -20,7 +20,7 @@ export function Now() {
           </Text>
         </Group>
         {doing.part !== undefined && <Progress value={doing.part * 100} aria-label="Progress of the training" />}
-        <Group gap="md">
+        <Group gap="md" display={doing.campaign === undefined && connected ? "none" : undefined}>
           {doing.campaign !== undefined && (
             <Anchor component={Link} href={`/campaigns/${doing.campaign}`} size="sm">
               Campaign {doing.campaign}

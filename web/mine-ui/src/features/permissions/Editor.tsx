@@ -3,6 +3,9 @@ import type { ReactNode } from "react";
 import type { TableSchema } from "../../shared/api";
 import type { Faults, Form, Mode } from "./form";
 
+/** Boxes of a row stand in one line, however long what is said about them. */
+const UNDER: ("label" | "input" | "description" | "error")[] = ["label", "input", "description", "error"];
+
 interface Props {
   form: Form;
   faults: Faults;
@@ -88,6 +91,7 @@ function Money({ form, faults, onChange }: Part) {
         <TextInput
           label="At least, in ETH"
           description="The campaign’s bounty for all its mines, Capsule’s fee taken off"
+          inputWrapperOrder={UNDER}
           inputMode="decimal"
           value={form.minBounty}
           error={sentence(faults.minBounty)}
@@ -96,6 +100,7 @@ function Money({ form, faults, onChange }: Part) {
         <TextInput
           label="Bond at most, in ETH"
           description="Put at stake for one gradient; it comes back unless the gradient is harmful"
+          inputWrapperOrder={UNDER}
           inputMode="decimal"
           value={form.maxBond}
           error={sentence(faults.maxBond)}
@@ -113,6 +118,7 @@ function Limits({ form, faults, onChange }: Part) {
         <TextInput
           label="Gradients for one campaign, at most"
           description="Each tells Capsule a little more about your rows together"
+          inputWrapperOrder={UNDER}
           inputMode="numeric"
           value={form.maxRounds}
           error={sentence(faults.maxRounds)}
@@ -121,6 +127,7 @@ function Limits({ form, faults, onChange }: Part) {
         <TextInput
           label="Privacy budget (epsilon), over all campaigns"
           description="Small is private: 1 is strong, 10 is weak. Empty: no budget, exact sums. Set, it refuses campaigns that offer no differential privacy"
+          inputWrapperOrder={UNDER}
           inputMode="decimal"
           placeholder="none"
           value={form.epsilon}
@@ -173,6 +180,7 @@ function Times({ form, faults, onChange }: Part) {
         <TextInput
           label="At these hours"
           description="Such as 22:00-06:00; empty: always"
+          inputWrapperOrder={UNDER}
           placeholder="always"
           value={form.hours}
           error={sentence(faults.hours)}
@@ -181,6 +189,7 @@ function Times({ form, faults, onChange }: Part) {
         <NativeSelect
           label="Of the time zone"
           description="Where the hours are counted"
+          inputWrapperOrder={UNDER}
           data={zones(form.timezone)}
           value={form.timezone}
           onChange={(event) => onChange({ timezone: event.currentTarget.value })}
@@ -188,6 +197,7 @@ function Times({ form, faults, onChange }: Part) {
         <TextInput
           label="With at most, in % of one processor"
           description="100: as fast as it can"
+          inputWrapperOrder={UNDER}
           inputMode="numeric"
           value={form.cpuPercent}
           error={sentence(faults.cpuPercent)}

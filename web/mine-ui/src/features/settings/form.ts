@@ -25,8 +25,8 @@ export const FIELDS: Readonly<Record<Group, readonly Field[]>> = {
     },
     {
       name: "patience",
-      label: "Leave a campaign after so many gradients in a row that earn nothing",
-      description: "So that work is not given away",
+      label: "Gradients in a row that may earn nothing",
+      description: "After so many the mine leaves a campaign, so as not to give work away",
       least: 1,
       most: 1000,
       whole: true,
