@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import re
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,12 +15,12 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 from tests.e2e.web import Watched, browsing, missing_for_browser, open_page, picture
 from tests.unit.mine.folder_world import PASSPHRASE, rows
 from tests.unit.mine.mine_world import MineProcess, MineWorld, mine_world, wait_for
 
-from openmined.mine import MineFolder, create_mine
+from openmined.mine import MineFolder, create_mine, list_datasets
 from openmined.mine.api._app import STATIC
 from openmined.sonar import Score
 
@@ -32,6 +33,7 @@ pytestmark = [
 FIRST_LOAD_BYTES = 300_000
 SLOW_MS = 60_000
 WRONG = "status of 401"
+FOCUSED = "document.activeElement.ariaLabel ?? document.activeElement.textContent"
 
 
 @dataclass
@@ -116,6 +118,27 @@ def log_in(page: Page) -> None:
 
 def choose(page: Page, path: Path) -> None:
     page.get_by_label("File to import").set_input_files(path)
+
+
+def bring(owner: Owner, page: Page, dataset: str, permission: dict[str, Any]) -> None:
+    """Have a dataset in the mine, by its API, for tests of what comes after."""
+    api = f"{owner.url}/api/v1"
+    if page.request.get(f"{api}/datasets/{dataset}").status == 404:
+        path = str(owner.csv(f"{dataset}.csv", digits(120)))
+        started = page.request.post(f"{api}/imports", data={"path": path, "dataset": dataset})
+        number = started.json()["id"]
+        wait_for(lambda: page.request.get(f"{api}/imports/{number}").json()["state"] == "done")
+    answer = page.request.put(f"{api}/datasets/{dataset}/permission", data=permission)
+    assert answer.ok, answer.text()
+
+
+def press_until(page: Page, label: str) -> None:
+    """Go to a button or a link as a person without a mouse does."""
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if page.evaluate(FOCUSED) == label:
+            return
+    raise AssertionError(f"no way by the keyboard to {label}")
 
 
 def digits(count: int, seed: int = 0) -> list[list[Any]]:
@@ -250,6 +273,103 @@ def test_a_file_that_is_too_large_is_never_sent(owner: Owner, page: Page) -> Non
     expect(page.get_by_text("The file is too large to be sent")).to_be_visible()
     expect(page.get_by_text("at most 1.0\u00a0GiB can be sent")).to_be_visible()
     assert not any("uploads" in url for url in sent)
+
+
+def test_a_row_that_does_not_fit_is_named_by_line_and_column(owner: Owner, page: Page) -> None:
+    page.goto(f"{owner.url}/data/import")
+    table = [["age", "<b>name</b>"], [31, "<img src=x onerror=alert(1)>"], ["old", "a"], [42, "b"]]
+    choose(page, owner.csv("<i>bad.csv", table))
+    page.get_by_label("Type of age").select_option("integer")
+    expect(page.get_by_text(re.compile(r"line 3: age = old is no integer"))).to_be_visible()
+    expect(page.get_by_text("<img src=x onerror=alert(1)>").first).to_be_visible()
+    expect(page.get_by_text("<i>bad.csv").first).to_be_visible()
+
+
+def test_hostile_titles_are_text_and_cut(owner: Owner, page: Page, watched: Watched) -> None:
+    hostile = "<script>alert(1)</script>" + "x" * 1_000_000
+
+    def answer(route: Route) -> None:
+        found = [{**decision, "title": hostile} for decision in route.fetch().json()]
+        found = found or [
+            {
+                "id": 1,
+                "at": "2026-01-05T12:00:00.123Z",
+                "campaign": 1,
+                "title": hostile,
+                "dataset": "patients",
+                "verdict": "refuse",
+                "causes": [{"code": "terms", "text": hostile}],
+            }
+        ]
+        route.fulfill(json=found)
+
+    page.on("dialog", lambda _: watched.faults.append("a script of a manifest ran"))
+    page.route("**/api/v1/decisions*", answer)
+    owner.world.launch_open()
+    page.goto(f"{owner.url}/campaigns")
+    expect(page.get_by_text(re.compile(r"^<script>alert\(1\)</script>x+…$")).first).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_a_refusal_is_kept_and_taken_back_by_the_keyboard_alone(owner: Owner, page: Page) -> None:
+    world = owner.world
+    bring(owner, page, "patients", {"mode": "ask", "fields": ["pixels", "label"]})
+    opened = world.launch_open(world.manifest(title="Not today"))
+    page.goto(owner.url)
+    expect(page.get_by_role("button", name="Refuse Not today")).to_be_visible(timeout=SLOW_MS)
+    press_until(page, "Refuse Not today")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Refuse Not today")).to_be_hidden()
+    press_until(page, "Campaigns")
+    page.keyboard.press("Enter")
+    row = page.get_by_role("article").filter(has=page.get_by_role("link", name="Not today"))
+    expect(row).to_contain_text("Refused (patients): the owner refused it", timeout=SLOW_MS)
+    assert not world.submitted(opened.campaign)
+
+    press_until(page, "Not today")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Approve")).to_be_visible()
+    press_until(page, "Approve")
+    page.keyboard.press("Enter")
+    assert world.wait_submitted(opened.campaign)
+
+
+def test_a_dataset_is_deleted_after_its_name_was_typed(owner: Owner, page: Page) -> None:
+    bring(owner, page, "old-ward", {"mode": "deny"})
+    page.goto(f"{owner.url}/data/old-ward")
+    page.get_by_role("button", name="Delete", exact=True).click()
+    dialog = page.get_by_role("dialog", name="Delete old-ward")
+    name = dialog.get_by_label("Type old-ward to delete it")
+    expect(name).to_be_focused()
+    page.keyboard.type("old")
+    page.keyboard.press("Enter")
+    expect(dialog.get_by_role("button", name="Delete for good")).to_be_disabled()
+    page.keyboard.type("-ward")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(f"{owner.url}/data")
+    expect(page.get_by_role("link", name="old-ward")).to_be_hidden()
+    assert "old-ward" not in {dataset.name for dataset in list_datasets(owner.folder)}
+
+
+def test_a_setting_is_checked_saved_and_kept(owner: Owner, page: Page) -> None:
+    page.goto(f"{owner.url}/settings")
+    patience = page.get_by_label("Gradients in a row that may earn nothing")
+    save = page.get_by_role("button", name="Save the settings")
+    patience.fill("1.5")
+    expect(page.get_by_text("Write a whole number")).to_be_visible()
+    expect(save).to_be_disabled()
+    patience.fill("9")
+    save.click()
+    expect(page.get_by_text("The mine takes them up at its next look.")).to_be_visible()
+    page.reload()
+    expect(patience).to_have_value("9")
+    assert owner.folder.settings().loop.patience == 9
+
+
+def test_a_mine_that_is_stopped_is_told(owner: Owner, page: Page) -> None:
+    page.route("**/api/v1/health", lambda route: route.fulfill(json={"status": "stopped"}))
+    page.goto(owner.url)
+    expect(page.get_by_role("alert").filter(has_text="The mine is stopped")).to_be_visible()
 
 
 def test_a_mine_that_is_away_is_named_and_comes_back(

@@ -95,7 +95,9 @@ def _watch(context: BrowserContext, watched: Watched) -> None:
     page.on(
         "console",
         lambda message: (
-            watched.faults.append(f"console: {message.text}") if message.type == "error" else None
+            watched.faults.append(f"console: {message.text} ({message.location['url']})")
+            if message.type == "error"
+            else None
         ),
     )
 

@@ -1,6 +1,7 @@
 import { Button, Group, Modal, Stack, Text, TextInput } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { Failure } from "@openmined/shared/ui";
+import { useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { useLocation } from "wouter";
 import { ask, useChange } from "../../shared/api";
@@ -11,9 +12,13 @@ export function DeleteDataset({ name, rows }: { name: string; rows: number }) {
   const [opened, { open, close }] = useDisclosure();
   const [typed, setTyped] = useState("");
   const [, navigate] = useLocation();
+  const queries = useQueryClient();
   const remove = useChange(
     () => ask<void>("DELETE", `/datasets/${encodeURIComponent(name)}`),
-    () => navigate("/data"),
+    () => {
+      navigate("/data");
+      queries.removeQueries({ queryKey: ["mine", "datasets", name] });
+    },
   );
   const send = (event: FormEvent) => {
     event.preventDefault();
