@@ -8,7 +8,7 @@ const NEVER =
   "see encrypted numbers.";
 const GRAM =
   "After about as many gradients as a campaign has features for each output, Capsule could " +
-  "compute how your features go together (their sums of products). A lower max_rounds tells less.";
+  "compute how your features go together (their sums of products). Fewer gradients tell less.";
 const EXACT =
   "No privacy budget is set: what Capsule sees is exact, but for noise that keeps it from " +
   "reading more than the sums.";
