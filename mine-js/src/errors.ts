@@ -38,6 +38,8 @@ export class WeakParameters extends CampaignUnusable {}
 export class BadDownload extends CampaignUnusable {}
 /** The training process died, ran out of its limits, or could not use the rows. */
 export class TrainingFailed extends MineError {}
+/** The cluster that is to sum the rows is not there, or its extra is not installed. */
+export class ClusterAway extends MineError {}
 export class ApiError extends MineError {}
 
 export class ManifestError extends OpenMinedError {}

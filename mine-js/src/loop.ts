@@ -22,6 +22,7 @@ import { Foreign } from "./door.ts";
 import {
   CampaignUnusable,
   ChainError,
+  ClusterAway,
   DatasetDamaged,
   DiskFull,
   ManifestError,
@@ -286,7 +287,8 @@ export class MineLoop {
       error instanceof StorageError ||
       error instanceof TransactionError ||
       error instanceof ChainError ||
-      error instanceof DiskFull;
+      error instanceof DiskFull ||
+      error instanceof ClusterAway;
     if (!passing) throw error;
     this.#due.set(view.campaign, performance.now() + this.#retryMs);
     const code = error instanceof NotEnoughFunds ? "funds" : "waiting";

@@ -30,6 +30,7 @@ export interface MineSettings {
   };
   loop: { poll_interval_s: number; patience: number; retry_s: number; max_fee_gwei: number };
   limits: { memory_mb: number; seconds: number; download_mb: number };
+  training: { executor: string };
   api: { enabled: boolean; host: string; port: number; allowed_hosts: string[]; session_s: number };
   reporting: { enabled: boolean; url: string | null; interval_s: number };
   permissions: Record<string, DatasetPermission>;

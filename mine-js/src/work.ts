@@ -200,6 +200,7 @@ export class Worker {
       key_blobs: download.keyBlobs,
       ciphertexts: download.ciphertexts,
       cpu_share: job.cpuShare,
+      executor: settings.training.executor,
       memory_mb: settings.limits.memory_mb,
       seconds: settings.limits.seconds,
     };

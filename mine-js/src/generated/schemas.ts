@@ -1707,6 +1707,20 @@ export const SCHEMAS: Record<"campaign" | "keys" | "model" | "gradient" | "setti
         },
         "title": "ReportingSettings",
         "type": "object"
+      },
+      "TrainingSettings": {
+        "additionalProperties": false,
+        "description": "Where training is done. Only this file says so: it names who sees rows.",
+        "properties": {
+          "executor": {
+            "default": "here",
+            "pattern": "^(here|ray(:[^\\s:]\\S{0,254})?)$",
+            "title": "Executor",
+            "type": "string"
+          }
+        },
+        "title": "TrainingSettings",
+        "type": "object"
       }
     },
     "additionalProperties": false,
@@ -1743,6 +1757,12 @@ export const SCHEMAS: Record<"campaign" | "keys" | "model" | "gradient" | "setti
           "memory_mb": 2048,
           "seconds": 900,
           "download_mb": 512
+        }
+      },
+      "training": {
+        "$ref": "#/$defs/TrainingSettings",
+        "default": {
+          "executor": "here"
         }
       },
       "api": {

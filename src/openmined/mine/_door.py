@@ -18,7 +18,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from openmined.mine._errors import MineError
 from openmined.protocol import OpenMinedError
@@ -34,7 +34,7 @@ def main() -> None:
     """Serve requests until the input ends."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.umask(0o077)
-    _end_with_the_mine()
+    end_with_the_mine()
     # Ctrl-C reaches every process of a terminal: whether work is ended is for the mine to say.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
@@ -44,7 +44,7 @@ def main() -> None:
     serve(sys.stdin.buffer, out)
 
 
-def _end_with_the_mine() -> None:
+def end_with_the_mine() -> None:
     """Have the kernel end this process with the mine, and a training with this process (Linux)."""
     if sys.platform != "linux":
         return
@@ -57,17 +57,18 @@ def _end_with_the_mine() -> None:
     os.register_at_fork(after_in_child=die_with_parent)
 
 
-def serve(source: BinaryIO, out: int) -> None:
+def serve(source: IO[bytes], out: int) -> None:
     """Answer each request of `source` on the file descriptor `out`."""
-    while (request := _read(source)) is not None:
+    while (request := read_message(source)) is not None:
         try:
-            answer = _ACTIONS[request["action"]](request, lambda message: _write(out, message))
-            _write(out, {"answer": answer})
+            action = _ACTIONS[request["action"]]
+            answer = action(request, lambda message: write_message(out, message))
+            write_message(out, {"answer": answer})
         except OpenMinedError as error:
-            _write(out, {"error": type(error).__name__, "text": str(error)})
+            write_message(out, {"error": type(error).__name__, "text": str(error)})
         except Exception as error:  # noqa: BLE001  (the other side must learn of it, by name only)
             text = f"{request.get('action')}: unforeseen {type(error).__name__}"
-            _write(out, {"error": "MineError", "text": text})
+            write_message(out, {"error": "MineError", "text": text})
 
 
 def _train(request: Answer, tell: Tell) -> Answer:
@@ -91,6 +92,7 @@ def _train(request: Answer, tell: Tell) -> Answer:
         packing=model.packing,
         model=tuple(request["ciphertexts"]),
         cpu_share=float(request["cpu_share"]),
+        executor=request.get("executor", "here"),
     )
     trained = train_limited(
         job,
@@ -166,7 +168,12 @@ _ACTIONS: dict[str, Callable[[Answer, Tell], Answer]] = {
 }
 
 
-def _read(source: BinaryIO) -> Answer | None:
+def read_message(source: IO[bytes]) -> Answer | None:
+    """Wait for the next message; None when the other side has ended.
+
+    Raises:
+        MineError: if it says to be larger than `MAX_MESSAGE_BYTES`.
+    """
     import libipld
 
     head = source.read(4)
@@ -180,7 +187,8 @@ def _read(source: BinaryIO) -> Answer | None:
     return value
 
 
-def _write(out: int, message: Answer) -> None:
+def write_message(out: int, message: Answer) -> None:
+    """Send a message whole on a file descriptor."""
     import libipld
 
     data = bytes(libipld.encode_dag_cbor(message))

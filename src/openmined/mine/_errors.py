@@ -20,6 +20,7 @@
         │   ├── WeakParameters     encryption below 128 bits
         │   └── BadDownload        bytes missing, cut short or of the wrong size
         ├── TrainingFailed         the training process died or refused
+        ├── ClusterAway            the cluster that mine.toml names cannot be used for now
         └── ApiError               the local API could not be started
 
 Errors of other packages (no funds, store away, a revert) keep their own names.
@@ -104,6 +105,10 @@ class BadDownload(CampaignUnusable):
 
 class TrainingFailed(MineError):
     """The training process died, ran out of its limits, or could not use the rows."""
+
+
+class ClusterAway(MineError):
+    """The cluster that is to sum the rows is not there, or its extra is not installed."""
 
 
 class ApiError(MineError):

@@ -16,6 +16,7 @@ from openmined.mine._campaigns import CampaignView, MyGradient, fold_events
 from openmined.mine._chain import open_cursor, poll_chain
 from openmined.mine._errors import (
     CampaignUnusable,
+    ClusterAway,
     DatasetDamaged,
     DiskFull,
     TrainingFailed,
@@ -373,7 +374,7 @@ class MineLoop:
 
         try:
             yield
-        except (StorageError, TransactionError, ChainError, DiskFull) as error:
+        except (StorageError, TransactionError, ChainError, DiskFull, ClusterAway) as error:
             due.at = time.monotonic() + self.settings.loop.retry_s
             code = "funds" if type(error).__name__ == "NotEnoughFunds" else "waiting"
             self._judge.note(view, "wait", code, str(error))

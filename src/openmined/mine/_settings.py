@@ -59,6 +59,15 @@ class LimitSettings(Frozen):
     """Largest keys and model of one campaign."""
 
 
+class TrainingSettings(Frozen):
+    """Where training is done. Only this file says so: it names who sees rows."""
+
+    executor: Annotated[str, Field(pattern=r"^(here|ray(:[^\s:]\S{0,254})?)$")] = "here"
+    """Where statistics are summed: `here`, in the training process; `ray`, on a Ray cluster started
+    on this machine; `ray:ADDRESS`, on the owner's own cluster, which sees the rows in the clear.
+    """
+
+
 class ApiSettings(Frozen):
     """The local API and UI."""
 
@@ -94,6 +103,7 @@ class MineSettings(BaseSettings):
     network: NetworkSettings
     loop: LoopSettings = LoopSettings()
     limits: LimitSettings = LimitSettings()
+    training: TrainingSettings = TrainingSettings()
     api: ApiSettings = ApiSettings()
     reporting: ReportingSettings = ReportingSettings()
     permissions: dict[DatasetName, DatasetPermission] = Field(default_factory=dict)
@@ -197,6 +207,7 @@ __all__ = [
     "MineSettings",
     "NetworkSettings",
     "ReportingSettings",
+    "TrainingSettings",
     "load_settings",
     "parse_settings",
     "permission_dict",

@@ -2,6 +2,7 @@
 
 It is a fork of the mine with limits on memory, time and files. It reads encrypted rows, computes
 statistics (kept encrypted for the campaign's next version), and the update on encrypted weights.
+Only an owner who names a cluster in mine.toml has rows summed elsewhere: see `_cluster`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from openmined.mine._age import decrypt_bytes, encrypt_bytes
 from openmined.mine._datasets import Dataset, read_dataset
 from openmined.mine._errors import (
     BadDownload,
+    ClusterAway,
     DatasetDamaged,
     MineError,
     TrainingFailed,
@@ -42,15 +44,23 @@ _CHUNK_ROWS = 16_384
 Progress = Callable[[str, int, int], None]
 
 
-@dataclass(frozen=True, slots=True)
-class TrainingJob:
-    """All that the training process needs, handed over by fork."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowsJob:
+    """Which rows a campaign learns from, and where they are summed."""
 
     folder: MineFolder
     identity: str = field(repr=False)
     campaign: CampaignManifest
     spec_digest: str
     datasets: tuple[Dataset, ...]
+    executor: str = "here"
+    """`here`, in the training process, or a Ray cluster: see `openmined.syft.open_executor`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingJob(RowsJob):
+    """All that the training process needs, handed over by fork."""
+
     parameters: CKKSParameters
     keys: Mapping[str, bytes] = field(repr=False)
     packing: Packing
@@ -73,11 +83,16 @@ def train_limited(job: TrainingJob, *, memory_mb: int, seconds: int, progress: P
         BadDownload, WeakParameters: if keys or model are not what they should be.
         DatasetDamaged: if rows cannot be read.
         TrainingFailed: if the child died or ran out of its limits.
+        ClusterAway, DiskFull: if the cluster cannot be used for now, or its sums not kept.
     """
     import libipld
 
     from openmined.syft import LimitError, run_limited
 
+    if _wants_cluster(job):
+        from openmined.mine._cluster import sum_on_cluster
+
+        sum_on_cluster(job, seconds, progress)
     try:
         answer = run_limited(_train_to_bytes, job, progress, memory_mb=memory_mb, seconds=seconds)
     except LimitError as error:
@@ -122,7 +137,23 @@ def train(job: TrainingJob, progress: Progress) -> Trained:
     return Trained(statistics.n, tuple(gradient.to_blobs()))
 
 
-def cache_key(job: TrainingJob) -> str:
+def _wants_cluster(job: TrainingJob) -> bool:
+    """Tell whether sums over the rows are missing that a cluster is to make."""
+    # Nothing holds a cluster to a share of a processor.
+    if job.executor == "here" or job.cpu_share < 1.0:
+        return False
+    if job.campaign.algorithm.kind == "mlp-classifier":
+        return False
+    if row_privacy(job.campaign) is not None and release_path(job.folder, job.spec_digest).exists():
+        return False
+    return not _sums_path(job).exists()
+
+
+def _sums_path(job: RowsJob) -> Path:
+    return job.folder.cache / f"{cache_key(job)}.age"
+
+
+def cache_key(job: RowsJob) -> str:
     """Return the name under which statistics are kept: campaign and exact rows."""
     revisions = "\n".join(sorted(dataset.revision for dataset in job.datasets))
     return hashlib.sha256(f"{job.spec_digest}\n{revisions}".encode()).hexdigest()
@@ -181,7 +212,7 @@ def _exact_statistics(
 ) -> Statistics:
     from openmined.syft import accumulate_statistics
 
-    path = job.folder.cache / f"{cache_key(job)}.age"
+    path = _sums_path(job)
     known = _load(path, job.identity)
     if known is not None:
         return known
@@ -190,6 +221,38 @@ def _exact_statistics(
         with suppress(OSError):
             _save(job, path, statistics)
     return statistics
+
+
+def sum_rows_elsewhere(job: RowsJob, tell: Callable[[int, int], None]) -> None:
+    """Sum a job's rows on its executor, and keep the sums, whatever their size, encrypted.
+
+    Raises:
+        ClusterAway: if the executor cannot be had.
+        LimitError: if one of its workers failed.
+        TrainingFailed, DatasetDamaged, DiskFull: as in `train_limited`.
+    """
+    from openmined.syft import (
+        LimitError,
+        MissingExtra,
+        open_executor,
+        spec_from_manifest,
+        stream_statistics,
+    )
+
+    spec, names = spec_from_manifest(job.campaign), job.campaign.output.names
+    clipped = row_privacy(job.campaign) is not None
+    try:
+        executor = open_executor(job.executor)
+    except (LimitError, MissingExtra) as error:
+        raise ClusterAway(f"the rows are to be summed on {job.executor}: {error}") from error
+    try:
+        rows = _rows(job, tell)
+        statistics = stream_statistics(spec, rows, names, executor=executor, clipped=clipped)
+    finally:
+        close = getattr(executor, "close", None)
+        if close is not None:
+            close()
+    _save(job, _sums_path(job), statistics)
 
 
 def _mapped(
@@ -205,7 +268,7 @@ def _mapped(
             yield Z, Y
 
 
-def _rows(job: TrainingJob, tell: Callable[[int, int], None]) -> Iterator[Any]:
+def _rows(job: RowsJob, tell: Callable[[int, int], None]) -> Iterator[Any]:
     """Yield the rows that the campaign can learn from, a chunk at a time.
 
     Raises:
@@ -296,7 +359,7 @@ def _load(path: Path, identity: str) -> Statistics | None:
         return None
 
 
-def _save(job: TrainingJob, path: Path, statistics: Statistics) -> None:
+def _save(job: RowsJob, path: Path, statistics: Statistics) -> None:
     import numpy as np
     from safetensors.numpy import save
 

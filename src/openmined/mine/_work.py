@@ -177,6 +177,7 @@ class Worker:
             packing=model.packing,
             model=blobs[1],
             cpu_share=job.cpu_share,
+            executor=self.settings.training.executor,
         )
         limits = self.settings.limits
         return train_limited(
