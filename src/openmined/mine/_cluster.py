@@ -102,6 +102,7 @@ def _request(job: TrainingJob) -> dict[str, Any]:
     from openmined.protocol import encode_manifest
 
     return {
+        "parent": os.getpid(),
         "folder": str(job.folder.path),
         "identity": job.identity,
         "campaign": encode_manifest(job.campaign),
@@ -122,7 +123,8 @@ def main() -> None:
     out = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     request = read_message(sys.stdin.buffer)
-    if request is not None:
+    # Killed while this process started, the mine wants nothing any more.
+    if request is not None and request["parent"] == os.getppid():
         answer = _answer(request, lambda *said: write_message(out, {"progress": list(said)}))
         write_message(out, answer)
 
