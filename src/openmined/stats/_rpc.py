@@ -5,7 +5,6 @@ Retries wait by a clock that tests replace. The URL may hold a provider's key: n
 
 from __future__ import annotations
 
-import json
 import random
 import threading
 from collections import Counter
@@ -13,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import httpx
+from pydantic_core import from_json
 
 from openmined.stats._errors import RpcError, RpcRefused
 
@@ -130,8 +130,8 @@ class Rpc:
                 f"{self.place} did not answer ({type(error).__name__}): is the node running?"
             ) from None
         try:
-            return json.loads(bytes(data))
-        except (ValueError, RecursionError):
+            return from_json(bytes(data))
+        except ValueError:  # also when nested too deep
             raise RpcError(f"{self.place} answered with something else than JSON") from None
 
     def _wait_or_stop(self, seconds: float) -> None:

@@ -6,13 +6,13 @@ https://specs.ipfs.tech/http-gateways/trustless-gateway/.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
+from pydantic_core import from_json
 
 from openmined.storage._archive import ArchiveFetcher
 from openmined.storage._car import CAR_TYPE, CarParser
@@ -237,8 +237,8 @@ def _link_text(value: object) -> object:
 
 def _json_lines(answer: bytes, url: str, subject: str) -> list[dict[str, Any]]:
     try:
-        lines = [json.loads(line) for line in answer.splitlines() if line.strip()]
-    except (ValueError, RecursionError) as error:
+        lines = [from_json(line) for line in answer.splitlines() if line.strip()]
+    except ValueError as error:  # also when nested too deep
         raise StoreRefused(
             f"{url} answered about {subject} with something that is not JSON: "
             "is this the RPC port of the store?"
