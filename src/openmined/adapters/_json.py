@@ -13,12 +13,13 @@ from typing import Any, NoReturn
 
 from openmined.adapters._limits import Limits
 from openmined.adapters._rows import Place, RowError
-from openmined.adapters._text import why_broken
+from openmined.adapters._text import MANY, why_broken
 
 _SPACE = re.compile(r"[\s,]*")
-_PLAIN = re.compile(r'(?:[^"\[\]{}]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)
-_SCALAR = re.compile(r'(?:[^",\[\]{}]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)
-_MEMBER = re.compile(r'\s*("(?:[^"\\]++|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*+")\s*:', re.DOTALL)
+_STRING = rf'"(?:[^"\\]++|\\.){MANY}"'
+_PLAIN = re.compile(rf'(?:[^"\[\]{{}}]++|{_STRING}){MANY}', re.DOTALL)
+_SCALAR = re.compile(rf'(?:[^",\[\]{{}}]++|{_STRING}){MANY}', re.DOTALL)
+_MEMBER = re.compile(rf'\s*("(?:[^"\\]++|\\["\\/bfnrt]|\\u[0-9a-fA-F]{{4}}){MANY}")\s*:', re.DOTALL)
 _OPEN, _CLOSE = "[{", "]}"
 _DECODER = json.JSONDecoder()
 _CUT_SHORT = "the file ends in the middle of an element: download or export it again"

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import codecs
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from openmined.adapters._errors import MappingError
 
+MANY = "*+" if sys.version_info >= (3, 11, 5) else "*"
+"""Repeats a group: possessively, for memory's sake, where Python gets that right
+(https://github.com/python/cpython/issues/106052). What is repeated has one reading only, so the
+time taken is the same."""
 _CHUNK = 1 << 18
 _BOMS = (
     (codecs.BOM_UTF32_LE, "utf-32-le"),

@@ -16,11 +16,11 @@ from xml.parsers import expat
 from openmined.adapters._errors import UnsafeSource
 from openmined.adapters._limits import Limits
 from openmined.adapters._rows import Place, RowError
-from openmined.adapters._text import check_encoding, read_text, why_broken
+from openmined.adapters._text import MANY, check_encoding, read_text, why_broken
 
 _CHILDREN = 10_000
 _TAG = re.compile(
-    r"<(?P<close>/?)(?P<name>[^\W\d][\w.\-]*+)(?:[^<>\"']++|\"[^\"<]*+\"|'[^'<]*+')*+>"
+    rf"<(?P<close>/?)(?P<name>[^\W\d][\w.\-]*+)(?:[^<>\"']++|\"[^\"<]*+\"|'[^'<]*+'){MANY}>"
 )
 _NAMED = re.compile(r"</?([\w.\-]{1,80})")
 _ASIDE = {"<!--": "-->", "<?": "?>", "<![CDATA[": "]]>"}

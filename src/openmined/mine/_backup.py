@@ -15,7 +15,7 @@ import sqlite3
 import tarfile
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from openmined.mine._age import decrypting, encrypting, unwrap_with_passphrase
 from openmined.mine._datasets import list_datasets, part_digest
@@ -91,6 +91,13 @@ def restore(source: Path, target: Path, passphrase: str) -> MineFolder:
     return folder
 
 
+def _check_member(member: tarfile.TarInfo) -> None:
+    # What tarfile's own "data" filter refuses; Python before 3.11.4 does not have it.
+    path = PurePosixPath(member.name)
+    if path.is_absolute() or ".." in path.parts or not (member.isreg() or member.isdir()):
+        raise tarfile.ExtractError(f"{member.name!r} is not a file below its folder")
+
+
 def _unpack(source: Path, target: Path, passphrase: str) -> None:
     try:
         with tarfile.open(source, "r:") as outer:
@@ -106,8 +113,11 @@ def _unpack(source: Path, target: Path, passphrase: str) -> None:
                     file.write(piece)
         with decrypting(inner, identity) as stream:
             with tarfile.open(fileobj=stream, mode="r|") as archive:
-                # "data": no path outside the folder, no link, no device.
-                archive.extractall(target, filter="data")
+                if hasattr(tarfile, "data_filter"):
+                    archive.extraction_filter = tarfile.data_filter
+                for member in archive:
+                    _check_member(member)
+                    archive.extract(member, target, set_attrs=False)
             while stream.read(1 << 20):
                 pass
         inner.unlink()
