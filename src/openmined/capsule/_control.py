@@ -120,8 +120,9 @@ def _listening(folder: Path) -> Iterator[socket.socket]:
     path = folder / SOCKET_NAME
     path.unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener, _short(folder) as place:
+        os.fchmod(listener.fileno(), 0o600)  # before it has a name: it is never open to others
         listener.bind(place)
-        path.chmod(0o600)
+        path.chmod(0o600)  # for systems where a socket's own mode does not count
         listener.listen(4)
         listener.settimeout(_TURN_S)
         try:
