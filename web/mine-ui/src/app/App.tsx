@@ -1,7 +1,7 @@
-import { Anchor, Stack, Title } from "@mantine/core";
-import { Empty, Failure, Frame } from "@openmined/shared/ui";
-import { Component, lazy, type ReactNode, Suspense } from "react";
-import { Link, Route, Switch } from "wouter";
+import { Stack } from "@mantine/core";
+import { Boundary, Frame, NotHere } from "@openmined/shared/ui";
+import { lazy, Suspense } from "react";
+import { Route, Switch } from "wouter";
 import { OverviewPage } from "../features/overview/OverviewPage";
 import { useFollow } from "../shared/live";
 import { Away } from "./Away";
@@ -70,35 +70,10 @@ function Pages() {
         <Route path="/campaigns/:number">{({ number }) => <CampaignPage key={number} number={Number(number)} />}</Route>
         <Route path="/earnings" component={EarningsPage} />
         <Route path="/settings" component={SettingsPage} />
-        <Route component={NotHere} />
+        <Route>
+          <NotHere home="Overview" />
+        </Route>
       </Switch>
     </Suspense>
   );
-}
-
-function NotHere() {
-  return (
-    <Stack>
-      <Title order={1}>There is no such page</Title>
-      <Empty title="Nothing is here">
-        <Anchor component={Link} href="/">
-          Overview
-        </Anchor>
-      </Empty>
-    </Stack>
-  );
-}
-
-/** A page that fails says so, and leaves the rest of the application working. */
-class Boundary extends Component<{ children: ReactNode }, { error: unknown }> {
-  override state: { error: unknown } = { error: undefined };
-
-  static getDerivedStateFromError(error: unknown) {
-    return { error };
-  }
-
-  override render() {
-    if (this.state.error === undefined) return this.props.children;
-    return <Failure error={this.state.error} title="This page failed" retry={() => this.setState({ error: undefined })} />;
-  }
 }

@@ -1,4 +1,5 @@
 export { startApp } from "./App";
+export { Boundary, NotHere } from "./Boundary";
 export { type Explanation, explain, Refusal, ServiceError } from "./explain";
 export { Frame, type Place } from "./Frame";
 export { detailIn, fetchJson } from "./http";
