@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tests.unit.capsule.capsule_world import CapsuleWorld, capsule_world, rows
+from tests.unit.capsule.capsule_world import settle as settle_within
 
-from openmined.capsule import Capsule
 from openmined.protocol import Phase, Reason, ReceiptManifest, batch_payout_wei, share_payout_wei
 from openmined.storage import get_manifest
 from openmined.syft import encode_targets, evaluate, spec_from_manifest
@@ -24,12 +25,7 @@ def world(tmp_path: Path) -> Iterator[CapsuleWorld]:
         yield made
 
 
-def settle(capsule: Capsule, turns: int = 30) -> None:
-    """Turn until nothing more is due."""
-    for _ in range(turns):
-        if not capsule.turn():
-            return
-    raise AssertionError(f"still busy after {turns} turns")
+settle = partial(settle_within, turns=30)
 
 
 def test_a_whole_campaign(world: CapsuleWorld) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import tenseal.sealapi as seal
 from tests.unit.capsule.capsule_world import CapsuleWorld, Rows, capsule_world, rows
+from tests.unit.capsule.capsule_world import settle as settle_within
 
 from openmined.capsule import Capsule
 from openmined.capsule._rotation import request_rotation
@@ -31,11 +33,7 @@ def world(tmp_path: Path) -> Iterator[CapsuleWorld]:
         yield made
 
 
-def settle(capsule: Capsule, turns: int = 40) -> None:
-    for _ in range(turns):
-        if not capsule.turn():
-            return
-    raise AssertionError(f"still busy after {turns} turns")
+settle = partial(settle_within, turns=40)
 
 
 def address(world: CapsuleWorld, miner: int) -> str:

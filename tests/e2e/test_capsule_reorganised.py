@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.capsule.capsule_world import CapsuleWorld, capsule_world, rows
+from tests.unit.capsule.capsule_world import CapsuleWorld, capsule_world, rows, settle
 from tests.unit.sonar.chain import wait_for
 
 from openmined.capsule import Capsule, Context, Step
@@ -20,13 +20,6 @@ def world(tmp_path: Path) -> Iterator[CapsuleWorld]:
     with capsule_world(tmp_path) as made:
         made.anvil.mine(20)
         yield made
-
-
-def settle(capsule: Capsule) -> None:
-    for _ in range(60):
-        if not capsule.turn():
-            return
-    raise AssertionError("still busy after 60 turns")
 
 
 def score_all(world: CapsuleWorld, capsule: Capsule, campaign: int) -> None:

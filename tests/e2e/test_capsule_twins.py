@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.unit.capsule.capsule_world import CapsuleWorld, capsule_world, rows
+from tests.unit.capsule.capsule_world import CapsuleWorld, capsule_world, rows, settle
 
 from openmined.capsule import Capsule, FolderBusy, Log, unsealed
 from openmined.capsule._backup import restore_backup, write_backup
@@ -19,15 +19,6 @@ from openmined.protocol import CampaignManifest, Phase
 def world(tmp_path: Path) -> Iterator[CapsuleWorld]:
     with capsule_world(tmp_path) as made:
         yield made
-
-
-def settle(*capsules: Capsule, turns: int = 60) -> None:
-    """Let every Capsule turn in turn until none has anything to do."""
-    for _ in range(turns):
-        busy = [capsule.turn() for capsule in capsules]
-        if not any(busy):
-            return
-    raise AssertionError(f"still busy after {turns} turns")
 
 
 @contextmanager

@@ -260,6 +260,15 @@ class CapsuleWorld:
         return self.submit(campaign, miner, self.seal(body))
 
 
+def settle(*capsules: Capsule, turns: int = 60) -> None:
+    """Let every Capsule turn in turn until none has anything to do."""
+    for _ in range(turns):
+        busy = [capsule.turn() for capsule in capsules]
+        if not any(busy):
+            return
+    raise AssertionError(f"still busy after {turns} turns")
+
+
 @contextmanager
 def capsule_world(folder: Path, miners: int = 3) -> Iterator[CapsuleWorld]:
     """Make a chain with Sonar, a store, and a Capsule's folder; nothing runs yet."""
