@@ -39,6 +39,8 @@ from openmined.protocol import (
 from openmined.storage import KuboStore, get_manifest, get_ref, put_manifest, put_ref
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from openmined.syft import SecretKeys, Statistics
 
 Array = NDArray[np.float64]
@@ -101,6 +103,25 @@ class Population:
         chosen = luck.choice(len(self.labels), ROWS, replace=False)
         pixels = self.pixels[chosen] + luck.normal(0.0, _NOISE, (ROWS, self.pixels.shape[1]))
         return np.clip(pixels, 0.0, 16.0), [self.labels[index] for index in chosen]
+
+
+def divide_digits(seed: int, validation_rows: int) -> tuple[pa.Table, Population]:
+    """Return the data scientist's rows, and mines that draw theirs from the others."""
+    import pyarrow as pa
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    labels = [str(label) for label in data.target]
+    order = np.random.default_rng(seed).permutation(len(labels))
+    own, rest = order[:validation_rows], order[validation_rows:]
+    flat = pa.array(np.ascontiguousarray(data.data[own], dtype=np.float64).ravel())
+    table = pa.table(
+        {
+            "pixels": pa.FixedSizeListArray.from_arrays(flat, 64),
+            "digit": pa.array([labels[index] for index in own]),
+        }
+    )
+    return table, Population(seed, data.data[rest], [labels[index] for index in rest])
 
 
 @dataclass

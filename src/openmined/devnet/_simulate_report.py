@@ -201,7 +201,7 @@ def draw_curve(simulation: Simulation) -> Table:
     title = "Cost against the number of mines"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for name in (
-        "mines", "campaigns", "gas/mine", "bytes/mine", "Capsule s", "ms/gradient", "index lag s",
+        "mines", "runs", "gas/mine", "bytes/mine", "Capsule s", "ms/gradient", "lag s",
     ):  # fmt: skip
         table.add_column(name, justify="right")
     for size in simulation.sizes:
