@@ -16,7 +16,7 @@ export NODE_USE_SYSTEM_CA := 1
 WEB_SOURCES     := $(shell find web -path '*/node_modules' -prune -o -type f -print 2>/dev/null)
 MINE_JS_SOURCES := $(shell find mine-js -name node_modules -prune -o -name dist -prune -o -type f -print 2>/dev/null)
 
-.PHONY: help demo up test check fix bench soak soak-tests lock artifact web mine-js clean
+.PHONY: help demo up test check fix bench bench-network soak soak-tests lock artifact web mine-js clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list.
@@ -62,8 +62,10 @@ artifact: $(VENV)/.dev web/node_modules/.ready ## Rebuild what is generated and 
 	$(PY) web/scripts/generate.py
 	$(PY) mine-js/scripts/generate.py
 
-bench: $(VENV)/.dev node_modules/.dev mine-js ## Measure; prints one table, writes benchmarks/results.json.
-	$(PY) benchmarks/syft_bench.py $(ARGS)
+bench: $(VENV)/.dev $(VENV)/.rivals ## Measure encrypted training; prints one table, writes benchmarks/results.json. ARGS=--quick
+	$(PY) -m benchmarks.syft $(ARGS)
+
+bench-network: $(VENV)/.dev node_modules/.dev mine-js ## Measure gas, Capsule, statistics and both mines.
 	$(PY) benchmarks/gas.py
 	$(PY) benchmarks/capsule.py
 	$(PY) benchmarks/stats.py
@@ -100,6 +102,11 @@ $(VENV)/.dev: $(UV) requirements/dev.txt pyproject.toml
 	$(UV) pip install -q --compile-bytecode --python $(PY) --require-hashes -r requirements/dev.txt
 	$(UV) pip install -q --python $(PY) --no-deps --no-build-isolation -e .
 	@touch $@ $(VENV)/.run
+
+# Under the GPL, to be measured and never imported by ours: beside the environment, not in it.
+$(VENV)/.rivals: $(UV) benchmarks/rivals.txt
+	$(UV) pip install -q --python $(PY) --target $(VENV)/rivals --require-hashes -r benchmarks/rivals.txt
+	@touch $@
 
 # npm of the Node.js that came as a wheel; --ignore-scripts, for no package needs one.
 define npm

@@ -4,7 +4,7 @@
 
 Real mines, as `openmined mine start` and `openmined-mine start` run them, with a chain (anvil) and
 a store beside them; a Capsule is played. Mines look at the chain twenty times a second here, so
-that their own time shows: by default it is once in five seconds. Rows go to results.json, with
+that their own time shows: by default it is once in five seconds. Rows go to mine.json, with
 Mine.py as the rival of Mine.js; needs Mine.js built (`make mine-js`).
 
     start-up        from the command to the first campaign that it sees on the chain
@@ -32,7 +32,6 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from syft_bench import store
 from tests.conformance.mines import PYTHON, Kind, Running, make_mine, node_kind, run
 from tests.unit.mine.mine_world import MineWorld, mine_world
 
@@ -45,7 +44,7 @@ ROWS = "120 rows, 8 x 3 weights"
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeat", type=int, default=5)
-    parser.add_argument("--results", type=Path, default=Path(__file__).with_name("results.json"))
+    parser.add_argument("--results", type=Path, default=Path(__file__).with_name("mine.json"))
     options = parser.parse_args()
     kinds = (node_kind(), PYTHON)
     found = []
@@ -58,7 +57,7 @@ def main() -> int:
         key = "seconds" if "seconds" in row else "mib"
         against = f"Mine.py {row[f'rival_{key}']:g} {unit}"
         print(f"{row['name']:<56} {row[key]:>9g} {unit:<4} {against}")
-    store(rows, options.results)
+    options.results.write_text(json.dumps(rows, indent=1) + "\n")
     return 0
 
 

@@ -1,0 +1,1 @@
+"""Encrypted training measured, beside its rivals: `python -m benchmarks.syft`."""
