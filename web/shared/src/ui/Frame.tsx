@@ -1,5 +1,5 @@
 import { ActionIcon, Anchor, Box, Container, Group, Text, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
-import type { ReactNode } from "react";
+import { type ReactNode, useEffect, useRef } from "react";
 import { Link, useLocation } from "wouter";
 
 export interface Place {
@@ -16,20 +16,20 @@ export function Frame(props: { name: string; places: readonly Place[]; aside?: R
         To the content
       </a>
       <Box component="header" style={{ borderBottom: "1px solid var(--om-line)" }}>
-        <Container size="lg" py="sm">
-          <Group justify="space-between" gap="sm">
-            <Group gap="lg" component="nav" aria-label="Pages">
-              <Anchor component={Link} href="/" underline="never" c="inherit" fw={700}>
-                {props.name}
-              </Anchor>
+        <Container size="lg" py="sm" className="om-head">
+          <Anchor component={Link} href="/" underline="never" c="inherit" fw={700}>
+            {props.name}
+          </Anchor>
+          {props.places.length > 0 && (
+            <nav className="om-places" aria-label="Pages">
               {props.places.map((place) => (
                 <PlaceLink key={place.to} place={place} here={isHere(location, place.to)} />
               ))}
-            </Group>
-            <Group gap="sm">
-              {props.aside}
-              <SchemeToggle />
-            </Group>
+            </nav>
+          )}
+          <Group gap="sm" wrap="nowrap" className="om-aside">
+            {props.aside}
+            <SchemeToggle />
           </Group>
         </Container>
       </Box>
@@ -45,9 +45,21 @@ export function Frame(props: { name: string; places: readonly Place[]; aside?: R
   );
 }
 
+/** On a narrow screen the places scroll sideways: where one is, stays in sight. */
 function PlaceLink({ place, here }: { place: Place; here: boolean }) {
+  const link = useRef<HTMLAnchorElement>(null);
+  useEffect(() => {
+    if (here) link.current?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [here]);
   return (
-    <Anchor component={Link} href={place.to} size="sm" underline={here ? "always" : "hover"} aria-current={here ? "page" : undefined}>
+    <Anchor
+      ref={link}
+      component={Link}
+      href={place.to}
+      size="sm"
+      underline={here ? "always" : "hover"}
+      aria-current={here ? "page" : undefined}
+    >
       {place.label}
     </Anchor>
   );

@@ -25,6 +25,10 @@ export const theme = createTheme({
   fontFamily: 'system-ui, -apple-system, "Segoe UI", "Noto Sans", "DejaVu Sans", sans-serif',
   fontFamilyMonospace: 'ui-monospace, "SF Mono", "DejaVu Sans Mono", monospace',
   // The colour of an alert's frame says what kind it is; its words have to be readable.
-  components: { Alert: { styles: { label: { color: "var(--mantine-color-text)" } } } },
+  components: {
+    Alert: { styles: { label: { color: "var(--mantine-color-text)" } } },
+    // What is wider than the screen shows that it goes on.
+    ScrollArea: { defaultProps: { type: "auto", offsetScrollbars: "present" } },
+  },
   headings: { fontWeight: "600", sizes: { h1: { fontSize: "1.6rem" }, h2: { fontSize: "1.2rem" }, h3: { fontSize: "1rem" } } },
 });

@@ -7,6 +7,7 @@ import { Amount } from "../../shared/amounts";
 import { type Batch, type CampaignDetail, type Gradient, useNetwork } from "../../shared/api";
 import { count, isOver } from "../../shared/campaign";
 import { cidLink } from "../../shared/links";
+import "./shares.css";
 
 export function BatchTable({ campaign, batches }: { campaign: CampaignDetail; batches: readonly Batch[] }) {
   const [open, setOpen] = useState<number>();
@@ -86,7 +87,7 @@ function BatchRow({ batch, campaign, open, toggle }: { batch: Batch; campaign: C
 
 function Shares({ gradients, token }: { gradients: readonly Gradient[]; token: string }) {
   return (
-    <ul className="shares" style={{ margin: 0, paddingLeft: "1.2rem" }}>
+    <ul className="shares">
       {gradients.map((gradient) => (
         <li key={gradient.gradient}>
           <Text size="sm" component="div">

@@ -28,8 +28,8 @@ export default function LaunchPage() {
   const shown = tried ? problems : onlyEntered(problems, draft);
   return (
     <Stack gap="xl" maw={860}>
-      <Group justify="space-between" align="start" wrap="nowrap" gap="md">
-        <div>
+      <Group justify="space-between" align="start" gap="md">
+        <div style={{ flex: "1 1 18rem" }}>
           <Title order={1}>Launch a campaign</Title>
           <Text className="om-muted">
             Say what shall be learned and what it is worth. Your rows leave this browser encrypted to Capsule only.
