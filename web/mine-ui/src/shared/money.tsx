@@ -1,7 +1,7 @@
 /** Amounts, and where a transaction can be looked up. */
 
 import { ETH, formatAmount, shortHash, type Token } from "@openmined/shared/format";
-import { Hash } from "@openmined/shared/ui";
+import { explorerLink, Hash } from "@openmined/shared/ui";
 import { useStatus } from "./api";
 
 const NO_TOKEN = /^0x0{40}$/;
@@ -24,17 +24,9 @@ export function Amount({ value, token = ETHER, digits }: { value: string | bigin
   return <span style={{ whiteSpace: "nowrap" }}>{money(value, token, digits)}</span>;
 }
 
-const EXPLORERS: Readonly<Record<string, string>> = {
-  mainnet: "https://etherscan.io",
-  ethereum: "https://etherscan.io",
-  sepolia: "https://sepolia.etherscan.io",
-  hoodi: "https://hoodi.etherscan.io",
-};
-
 /** A transaction: a link where its chain has an explorer, and in any case to be copied. */
 export function Transaction({ tx }: { tx: string }) {
-  const network = useStatus().data?.network ?? "";
-  const explorer = Object.hasOwn(EXPLORERS, network) ? EXPLORERS[network] : undefined;
+  const network = useStatus().data?.network;
   const hash = tx.startsWith("0x") ? tx : `0x${tx}`;
-  return <Hash text={hash} href={explorer && `${explorer}/tx/${hash}`} label="the transaction's hash" />;
+  return <Hash text={hash} href={explorerLink(network, "tx", hash)} label="the transaction's hash" />;
 }

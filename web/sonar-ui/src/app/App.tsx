@@ -1,5 +1,4 @@
-import { shortHash } from "@openmined/shared/format";
-import { Boundary, Frame, NotHere } from "@openmined/shared/ui";
+import { Boundary, explorerLink, Frame, Hash, NotHere } from "@openmined/shared/ui";
 import { lazy, Suspense } from "react";
 import { Route, Switch } from "wouter";
 import { CampaignsPage } from "../features/campaigns/CampaignsPage";
@@ -42,8 +41,9 @@ function Foot() {
   if (!network) return null;
   return (
     <>
-      {network.name ?? "Network"}, chain {network.chain_id}, contract <span className="om-hash">{shortHash(network.contract)}</span>. All
-      figures come from the chain; <a href="/v1/openapi.json">the API</a> gives them to anybody.
+      All figures come from the chain; <a href="/v1/openapi.json">the API</a> gives them to anybody. {network.name ?? "Network"}, chain{" "}
+      {network.chain_id}, contract{" "}
+      <Hash text={network.contract} href={explorerLink(network.chain_id, "address", network.contract)} label="the contract's address" />
     </>
   );
 }

@@ -16,7 +16,7 @@ interface Props {
 
 /** What a launch costs and what it promises, before anything is signed. */
 export function Quote({ plan, task, token, wallet }: Props) {
-  const { holds, network } = useCost(plan, token, wallet);
+  const { holds, network, signatures } = useCost(plan, token, wallet);
   const rows: readonly (readonly [string, string])[] = [
     ["You deposit", formatAmount(plan.bounty, token, 18)],
     ["of which mines can earn", formatAmount(plan.bounty - plan.fee, token, 18)],
@@ -24,6 +24,7 @@ export function Quote({ plan, task, token, wallet }: Props) {
     ...(holds ? ([["You hold", holds]] as const) : []),
     ["A point of accuracy pays", formatAmount(((plan.bounty - plan.fee) * 10_000n) / BigInt(plan.targetPpm), token)],
     ["The network takes", network],
+    ...(signatures ? ([["You sign", signatures]] as const) : []),
     ["Accuracy", `from ${formatPpm(plan.startPpm)} to ${formatPpm(plan.targetPpm)}, steps of at least ${formatPpm(plan.stepPpm, 2)}`],
     ["Open for", `${formatDuration(plan.durationS)}, then ${formatDuration(plan.graceS)} to deliver`],
     ["Uploaded, encrypted", `${task.rows} rows, ${formatBytes(task.validation.length)}`],
@@ -45,7 +46,7 @@ export function Quote({ plan, task, token, wallet }: Props) {
 }
 
 /** What the account holds and what the network takes, as the wallet's own node estimates it. */
-function useCost(plan: Plan, token: Token, wallet: Wallet | undefined): { holds?: string; network: string } {
+function useCost(plan: Plan, token: Token, wallet: Wallet | undefined): { holds?: string; network: string; signatures?: string } {
   const asked = useQuery({
     queryKey: ["quote", wallet?.account, wallet?.chainId, plan.token, String(plan.bounty)],
     enabled: wallet !== undefined,
@@ -59,11 +60,15 @@ function useCost(plan: Plan, token: Token, wallet: Wallet | undefined): { holds?
   if (asked.data === null) return { network: "known when the wallet has switched the network" };
   if (asked.isError) return { network: `unknown. ${explain(asked.error).title}` };
   if (!asked.data) return { network: "being asked for" };
-  const { holds, allowing, fee } = asked.data;
+  const { holds, allowing, fee, ether } = asked.data;
   if (holds < plan.bounty) return { holds: `${formatAmount(holds, token)}: too little`, network: "nothing: this cannot be paid" };
-  const network =
-    allowing === undefined
-      ? `about ${formatAmount(fee ?? 0n)}`
-      : `about ${formatAmount(allowing)} for letting the contract take the tokens, then the launch, which the wallet quotes before you sign`;
-  return { holds: formatAmount(holds, token), network };
+  const poor = ether < (allowing ?? 0n) + (fee ?? 0n) ? `; the account has ${formatAmount(ether)}: too little` : "";
+  if (allowing === undefined) return { holds: formatAmount(holds, token), network: `about ${formatAmount(fee ?? 0n)}${poor}` };
+  const launch =
+    fee === undefined ? "then the launch, which the wallet quotes before you sign" : `and about ${formatAmount(fee)} for the launch`;
+  return {
+    holds: formatAmount(holds, token),
+    network: `about ${formatAmount(allowing)} for letting the contract take the tokens, ${launch}${poor}`,
+    signatures: "twice: that the contract may take these tokens and no more, and the launch",
+  };
 }

@@ -1,8 +1,7 @@
 import { Button, Group, Loader, Stack, Text } from "@mantine/core";
 import type { Token } from "@openmined/shared/format";
-import { Hash } from "@openmined/shared/ui";
 import type { Hex } from "viem";
-import { TransactionStatus } from "../../shared/wallet/TransactionStatus";
+import { Transaction, TransactionStatus } from "../../shared/wallet/TransactionStatus";
 import { WalletChoice } from "../../shared/wallet/WalletButton";
 import type { Wallet } from "../../shared/wallet/WalletProvider";
 import type { Draft } from "./draft";
@@ -42,11 +41,12 @@ export function ReviewSection(props: Props) {
       {wallet && draft.hash && !launching.busy && (
         <Stack gap="xs">
           <Text size="sm" component="div">
-            A launch was sent before this page was loaded: <Hash text={draft.hash} label="the transaction's hash" />
+            A launch was sent before this page was loaded: <Transaction hash={draft.hash} />
           </Text>
           <Button onClick={() => launching.resume.mutate(draft.hash as Hex)}>Go on following it</Button>
         </Stack>
       )}
+      {!draft.hash && !launching.busy && <Standing draft={draft} />}
       {wallet && !draft.hash && (
         <Group>
           <Button size="md" loading={launching.busy} disabled={!plan} onClick={start}>
@@ -64,6 +64,24 @@ export function ReviewSection(props: Props) {
       )}
     </Section>
   );
+}
+
+/** How far a launch came that an earlier visit began. */
+function Standing({ draft }: { draft: Draft }) {
+  const said = standingOf(draft);
+  if (!said) return null;
+  return (
+    <Text size="sm" role="status" component="div">
+      {said} {draft.allowance && <Transaction hash={draft.allowance} />}
+    </Text>
+  );
+}
+
+function standingOf({ sealing, allowance, prepared }: Draft): string | undefined {
+  if (sealing) return "The page was left while your rows were being uploaded. Nothing was signed or paid: launch again.";
+  if (allowance) return "You have let the contract take the tokens, and nothing is deposited yet. Launching goes on from there:";
+  if (prepared) return "Your rows are sealed and uploaded, and nothing is deposited yet. Launching goes on from there.";
+  return undefined;
 }
 
 const NAMES: Readonly<Record<string, string>> = {

@@ -48,6 +48,10 @@ export interface Draft {
   /** Of the model that was opened. */
   readonly earlier?: Earlier | undefined;
   readonly prepared?: Prepared | undefined;
+  /** Sealing and uploading was begun, and has not ended. */
+  readonly sealing?: boolean | undefined;
+  /** Of the transaction that lets the contract take tokens, until it is in a block. */
+  readonly allowance?: string | undefined;
   readonly hash?: string | undefined;
 }
 

@@ -5,22 +5,27 @@ import { Refusal } from "@openmined/shared/ui";
 import { type Hex, parseEventLogs, type TransactionReceipt } from "viem";
 import type { NetworkInfo } from "../../shared/api";
 import { placeOf, readerOf } from "../../shared/chain";
-import { follow, type OnStage, type Quote, quote, type Request, transact } from "../../shared/wallet/transact";
+import { follow, type OnStage, type Quote, quote, type Request, resumeAllowance, transact } from "../../shared/wallet/transact";
 import type { Wallet } from "../../shared/wallet/WalletProvider";
 import type { Prepared } from "./draft";
 import type { Plan } from "./plan";
 import { termsOf } from "./prepare";
 
-/** Launches, unless this very launch is on the chain already: then it is that campaign. */
+/** Launches, unless this very launch is on the chain already: then it is that campaign.
+ *
+ * An allowance that an earlier visit sent is waited for first, so that none is asked for twice.
+ */
 export async function launchPrepared(
   network: NetworkInfo,
   wallet: Wallet,
   plan: Plan,
   prepared: Prepared,
   onStage: OnStage,
+  allowance: Hex | undefined,
 ): Promise<bigint> {
   const known = await knownCampaign(network, wallet, prepared);
   if (known) return known;
+  if (allowance) await resumeAllowance(network, wallet, allowance, onStage);
   return numberOf(await transact(network, wallet, requestOf(network, plan, prepared), onStage));
 }
 

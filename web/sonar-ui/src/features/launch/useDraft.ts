@@ -34,7 +34,10 @@ export function useDraft(): DraftState {
       return next;
     });
   }, []);
-  const change = useCallback((part: Partial<Draft>) => update((old) => ({ ...old, prepared: undefined, ...part })), [update]);
+  const change = useCallback(
+    (part: Partial<Draft>) => update((old) => ({ ...old, prepared: undefined, sealing: undefined, ...part })),
+    [update],
+  );
 
   const file = useQuery({
     queryKey: ["draft-file", draft.fileName, version],

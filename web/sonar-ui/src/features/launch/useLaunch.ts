@@ -3,6 +3,7 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import type { Hex } from "viem";
 import { readNetwork } from "../../shared/api";
+import { StillWaiting } from "../../shared/wallet/StillWaiting";
 import type { Stage } from "../../shared/wallet/transact";
 import type { Progress } from "../../shared/wallet/useTransaction";
 import { useWallet } from "../../shared/wallet/WalletProvider";
@@ -15,10 +16,16 @@ interface Wish {
   readonly task: Task;
 }
 
-async function keptModel(): Promise<Blob> {
+async function keptModelOf({ earlier }: Draft): Promise<Blob | undefined> {
+  if (!earlier) return undefined;
   const kept = await keptFile("weights");
   if (!kept) throw new Refusal("The model is no longer kept in this browser", "Choose again where the campaign starts.");
   return kept;
+}
+
+/** What need not be followed any longer after a failure. */
+function ended(error: unknown): Partial<Draft> {
+  return error instanceof StillWaiting ? {} : { allowance: undefined, hash: undefined };
 }
 
 /** Launches a draft, or goes on with a launch that was begun; answers with the campaign's number. */
@@ -28,7 +35,8 @@ export function useLaunch(draft: Draft, change: (part: Partial<Draft>) => void, 
   const [progress, setProgress] = useState<Progress | "sealing">();
   const onStage = (prepared: Draft["prepared"]) => (stage: Stage, hash?: Hex) => {
     setProgress({ stage, hash });
-    if (hash && stage === "waiting") change({ prepared, hash });
+    if (hash && stage === "allowing") change({ prepared, allowance: hash });
+    if (hash && stage === "waiting") change({ prepared, allowance: undefined, hash });
   };
   const settle = {
     onSuccess: async (campaign: bigint) => {
@@ -47,13 +55,15 @@ export function useLaunch(draft: Draft, change: (part: Partial<Draft>) => void, 
       let { prepared } = draft;
       if (!prepared || prepared.deadline - Date.now() / 1000 < plan.durationS / 2) {
         setProgress("sealing");
-        prepared = await prepare(network, plan, task, draft.earlier && (await keptModel()));
+        change({ sealing: true });
+        const sealing = keptModelOf(draft).then((model) => prepare(network, plan, task, model));
+        prepared = await sealing.finally(() => change({ sealing: undefined }));
         change({ prepared });
       }
       try {
-        return await launchPrepared(network, wallet, plan, prepared, onStage(prepared));
+        return await launchPrepared(network, wallet, plan, prepared, onStage(prepared), draft.allowance as Hex | undefined);
       } catch (error) {
-        change({ prepared, hash: undefined });
+        change({ prepared, ...ended(error) });
         throw error;
       }
     },
@@ -66,7 +76,7 @@ export function useLaunch(draft: Draft, change: (part: Partial<Draft>) => void, 
       try {
         return await resumeLaunch(await readNetwork(), wallet, hash, onStage(draft.prepared));
       } catch (error) {
-        change({ prepared: draft.prepared, hash: undefined });
+        change({ prepared: draft.prepared, ...ended(error) });
         throw error;
       }
     },

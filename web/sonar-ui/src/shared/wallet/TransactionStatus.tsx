@@ -1,5 +1,6 @@
 import { Alert, Group, Loader, Text } from "@mantine/core";
-import { Failure, Hash } from "@openmined/shared/ui";
+import { explorerLink, Failure, Hash } from "@openmined/shared/ui";
+import { useNetwork } from "../api";
 import type { Stage } from "./transact";
 import type { Progress } from "./useTransaction";
 
@@ -18,6 +19,12 @@ interface Props {
   readonly done?: string | undefined;
 }
 
+/** A transaction: a link where its chain has an explorer, and in any case to be copied. */
+export function Transaction({ hash }: { hash: string }) {
+  const chain = useNetwork().data?.chain_id;
+  return <Hash text={hash} href={explorerLink(chain, "tx", hash)} label="the transaction's hash" />;
+}
+
 /** Where a transaction is, read out to screen readers as it moves. */
 export function TransactionStatus({ progress, error, done }: Props) {
   return (
@@ -26,7 +33,7 @@ export function TransactionStatus({ progress, error, done }: Props) {
         <Group gap="sm" wrap="nowrap">
           <Loader size="xs" aria-hidden />
           <Text size="sm" component="div">
-            {STAGES[progress.stage]} {progress.hash && <Hash text={progress.hash} label="the transaction's hash" />}
+            {STAGES[progress.stage]} {progress.hash && <Transaction hash={progress.hash} />}
           </Text>
         </Group>
       )}

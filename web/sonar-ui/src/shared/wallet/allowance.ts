@@ -1,7 +1,7 @@
 /** Letting the contract take an ERC-20 token: exactly what is paid, and never more. */
 
 import { Refusal } from "@openmined/shared/ui";
-import { type Address, erc20Abi, getAddress, type PublicClient, type WalletClient } from "viem";
+import { type Address, erc20Abi, getAddress, type Hex, type PublicClient, type WalletClient } from "viem";
 import type { NetworkInfo } from "../api";
 import { placeOf } from "../chain";
 import type { OnStage } from "./transact";
@@ -26,12 +26,13 @@ export async function allow(
   const { holds, allowed } = await readHoldings(network, reader, account, pays.token);
   if (holds < pays.amount) throw new Refusal("Not enough tokens", "The account holds less than it would pay. Nothing was sent.");
   if (allowed >= pays.amount) return;
-  const request = approvalOf(network, account, pays, pays.amount);
-  if (allowed > 0n && !(await wouldRun(reader, request))) {
-    // Some tokens, USDT among them, change an allowance only by way of zero.
-    await approve(reader, signer, approvalOf(network, account, pays, 0n), onStage);
-  }
-  await approve(reader, signer, request, onStage);
+  for (const request of await approvalsOf(network, reader, account, pays, allowed)) await approve(reader, signer, request, onStage);
+}
+
+/** Waits for an allowance that an earlier visit sent. Whether it is enough is looked at afterwards, whatever became of it. */
+export async function followAllowance(reader: PublicClient, hash: Hex, onStage: OnStage): Promise<void> {
+  onStage("allowing", hash);
+  await reader.waitForTransactionReceipt({ hash, timeout: RECEIPT_MS });
 }
 
 /** What an account has of a token, and what the contract may take of it. */
@@ -44,7 +45,20 @@ export async function readHoldings(network: NetworkInfo, reader: PublicClient, a
   return { holds, allowed };
 }
 
-export function approvalOf(network: NetworkInfo, account: Address, { token }: Payment, amount: bigint) {
+/** The calls that allow a payment: one, or for tokens that change an allowance only by way of zero (USDT among them) two. */
+export async function approvalsOf(
+  network: NetworkInfo,
+  reader: PublicClient,
+  account: Address,
+  pays: Payment,
+  allowed: bigint,
+): Promise<[Approval, ...Approval[]]> {
+  const request = approvalOf(network, account, pays, pays.amount);
+  if (allowed === 0n || (await wouldRun(reader, request))) return [request];
+  return [approvalOf(network, account, pays, 0n), request];
+}
+
+function approvalOf(network: NetworkInfo, account: Address, { token }: Payment, amount: bigint) {
   const args = [placeOf(network).contract, amount] as const;
   return { account, address: getAddress(token), abi: erc20Abi, functionName: "approve", args } as const;
 }

@@ -8,6 +8,7 @@ import {
   UserRejectedRequestError,
   WaitForTransactionReceiptTimeoutError,
 } from "viem";
+import { StillWaiting } from "./StillWaiting";
 
 const REFUSED = 4001;
 const KEPT = "Nothing was deposited; the allowance you gave can be taken back in the wallet.";
@@ -56,10 +57,7 @@ export function explainTransaction(error: unknown): unknown {
     );
   }
   if (error.walk((cause) => cause instanceof WaitForTransactionReceiptTimeoutError)) {
-    return new Refusal(
-      "Still not in a block",
-      "The transaction was sent and is waiting. This page goes on following it when you load it again.",
-    );
+    return new StillWaiting();
   }
   return walletFault(error) ?? new Refusal("The transaction could not be made", error.shortMessage.slice(0, 200));
 }

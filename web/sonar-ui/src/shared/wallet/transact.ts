@@ -2,11 +2,11 @@
 
 import { sonarAbi } from "@openmined/shared/sonar";
 import { Refusal } from "@openmined/shared/ui";
-import { type Address, createWalletClient, custom, type Hex, type TransactionReceipt } from "viem";
+import { type Address, createWalletClient, custom, encodeFunctionData, type Hex, type PublicClient, type TransactionReceipt } from "viem";
 import { isEth } from "../amounts";
 import type { NetworkInfo } from "../api";
 import { chainOf, placeOf, readerOf } from "../chain";
-import { allow, approvalOf, readHoldings } from "./allowance";
+import { allow, approvalsOf, followAllowance, readHoldings } from "./allowance";
 import { explainTransaction } from "./explain";
 import type { Wallet } from "./WalletProvider";
 
@@ -19,6 +19,11 @@ export interface Request {
   readonly args: readonly unknown[];
   /** What the contract takes: in ETH with the call, in a token by its allowance. */
   readonly pays?: { readonly token: string; readonly amount: bigint } | undefined;
+}
+
+interface Contacted {
+  readonly address: Address;
+  readonly value?: bigint;
 }
 
 const RECEIPT_MS = 180_000;
@@ -36,6 +41,15 @@ export async function transact(network: NetworkInfo, wallet: Wallet, request: Re
     onStage("signing");
     const hash = await signer.writeContract(simulated.request as never);
     return await follow(network, wallet, hash, onStage);
+  } catch (error) {
+    throw explainTransaction(error);
+  }
+}
+
+/** Waits for an allowance that an earlier visit sent. */
+export async function resumeAllowance(network: NetworkInfo, wallet: Wallet, hash: Hex, onStage: OnStage): Promise<void> {
+  try {
+    await followAllowance(readerOf(network, wallet.provider), hash, onStage);
   } catch (error) {
     throw explainTransaction(error);
   }
@@ -76,8 +90,10 @@ export interface Quote {
   readonly holds: bigint;
   /** In wei, for letting the contract take tokens; undefined where that is not needed. */
   readonly allowing: bigint | undefined;
-  /** In wei, for the transaction itself; undefined before the contract may take the tokens. */
+  /** In wei, for the transaction itself; undefined where no node can try it before the tokens are allowed. */
   readonly fee: bigint | undefined;
+  /** In wei, what the account has for both. */
+  readonly ether: bigint;
 }
 
 /** Estimates what the network takes for a transaction. */
@@ -86,17 +102,34 @@ export async function quote(network: NetworkInfo, wallet: Wallet, request: Reque
   const price = await reader.getGasPrice();
   const { account } = wallet;
   const pays = request.pays && !isEth(request.pays.token) ? request.pays : undefined;
-  const { holds, allowed } = pays
-    ? await readHoldings(network, reader, account, pays.token)
-    : { holds: await reader.getBalance({ address: account }), allowed: 0n };
-  if (holds < (request.pays?.amount ?? 0n)) return { holds, allowing: undefined, fee: undefined };
+  const ether = await reader.getBalance({ address: account });
+  const { holds, allowed } = pays ? await readHoldings(network, reader, account, pays.token) : { holds: ether, allowed: 0n };
+  if (holds < (request.pays?.amount ?? 0n)) return { holds, allowing: undefined, fee: undefined, ether };
   if (pays && allowed < pays.amount) {
-    return { holds, allowing: price * (await reader.estimateContractGas(approvalOf(network, account, pays, pays.amount))), fee: undefined };
+    const approvals = await approvalsOf(network, reader, account, pays, allowed);
+    const used = await gasInARow(reader, account, [...approvals, callOf(network, account, request)]);
+    const allowing = used ? sum(used.slice(0, -1)) : await reader.estimateContractGas(approvals[0]);
+    return { holds, allowing: price * allowing, fee: used && price * (used.at(-1) ?? 0n), ether };
   }
   const gas = await reader.estimateContractGas(callOf(network, account, request) as never).catch((error: unknown) => {
     throw explainTransaction(error);
   });
-  return { holds, allowing: undefined, fee: price * gas };
+  return { holds, allowing: undefined, fee: price * gas, ether };
+}
+
+/** What calls burn, each on what those before it left behind (eth_simulateV1); undefined where a node cannot tell. */
+async function gasInARow(reader: PublicClient, account: Address, calls: readonly Contacted[]): Promise<bigint[] | undefined> {
+  const encoded = calls.map((call) => ({ account, to: call.address, value: call.value, data: encodeFunctionData(call as never) }));
+  try {
+    const [block] = await reader.simulateBlocks({ blocks: [{ calls: encoded }] });
+    return block?.calls.every(({ status }) => status === "success") ? block.calls.map(({ gasUsed }) => gasUsed) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function sum(amounts: readonly bigint[]): bigint {
+  return amounts.reduce((total, amount) => total + amount, 0n);
 }
 
 function callOf(network: NetworkInfo, account: Address, request: Request) {
