@@ -243,7 +243,7 @@ def test_from_an_empty_mine_to_money(owner: Owner, watched: Watched) -> None:
     expect(page.get_by_text("No privacy budget is set.", exact=False).first).to_be_visible()
     picture(page, "mine-dataset")
     page.get_by_role("link", name="Settings").click()
-    expect(page.get_by_text("is followed")).to_be_visible()
+    expect(page.get_by_text("is up to date")).to_be_visible()
     picture(page, "mine-settings")
 
 

@@ -36,7 +36,7 @@ export function App() {
             name="Mine"
             places={PLACES}
             aside={<LogOut />}
-            foot="Your rows, your permissions and your keys stay on this machine. Only encrypted gradients leave it."
+            foot="Your rows, your permissions and your keys stay on this machine. Only gradients leave it, encrypted: how your rows would change a model."
           >
             <Stack gap="lg">
               <Away />

@@ -11,7 +11,7 @@ export const ANY_FIELD = "*";
 export function sentencesOf(name: string, permission: Permission): string[] {
   if (permission.mode === "deny") return [`No campaign may use ${name}.`];
   if (permission.fields.length === 0) return [`No campaign may use ${name}: no field of it is permitted.`];
-  const asked = permission.mode === "ask" ? "You are asked about each campaign first." : "They are served without asking you.";
+  const asked = permission.mode === "ask" ? "You are asked about each campaign first." : "Your mine takes part without asking you.";
   const parties = [
     party("data scientists", permission.data_scientists, permission.denied_data_scientists),
     party("capsules", permission.capsules, permission.denied_capsules),
@@ -21,7 +21,7 @@ export function sentencesOf(name: string, permission: Permission): string[] {
     asked,
     `A bond of at most ${money(permission.max_bond_wei, ETHER)} is put at stake for a gradient.`,
     ...parties.filter((sentence) => sentence !== ""),
-    ...tokens(permission.tokens),
+    ...tokens(permission),
     privacy(permission),
     ...when(permission),
   ];
@@ -48,15 +48,17 @@ function party(role: string, only: readonly string[], denied: readonly string[])
   return but ? `Any ${role} are allowed${but}.` : "";
 }
 
-function tokens(accepted: readonly string[]): string[] {
-  return accepted.length === 0
-    ? []
-    : [`Besides ETH, bounties in ${accepted.length === 1 ? "the token" : "the tokens"} ${addresses(accepted)} are accepted.`];
+function tokens({ tokens, min_bounty_wei, max_bond_wei }: Permission): string[] {
+  if (tokens.length === 0) return [];
+  const [least, most] = [min_bounty_wei, max_bond_wei].map((wei) => formatCount(BigInt(wei)));
+  return [
+    `Besides ETH, bounties in ${tokens.length === 1 ? "the token" : "the tokens"} ${addresses(tokens)} are accepted, of at least ${least} of their smallest units and for a bond of at most ${most}.`,
+  ];
 }
 
 function privacy(permission: Permission): string {
   if (permission.epsilon_budget === null) return "What Capsule sees is exact: no privacy budget is set.";
-  return `Only campaigns with differential privacy for rows are served, until epsilon ${permission.epsilon_budget} is spent in all.`;
+  return `Only campaigns with differential privacy for rows may use it, until epsilon ${permission.epsilon_budget} is spent in all.`;
 }
 
 function when(permission: Permission): string[] {

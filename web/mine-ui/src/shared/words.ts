@@ -23,7 +23,7 @@ export function phaseMark(phase: string): Mark {
 }
 
 export const VERDICTS: Readonly<Record<Decision["verdict"], Mark>> = {
-  accept: { label: "Served", color: "teal" },
+  accept: { label: "Takes part", color: "teal" },
   ask: { label: "Asks you", color: "yellow" },
   wait: { label: "Waits", color: "blue" },
   refuse: { label: "Refused", color: "gray" },
@@ -65,6 +65,11 @@ export function readable(text: string): string {
 
 export function reasonOf(decision: Decision): string {
   return decision.causes.map((cause) => readable(cause.text)).join("; ") || "no reason was given";
+}
+
+/** A reason that stands by itself. */
+export function capitalised(text: string): string {
+  return text.slice(0, 1).toUpperCase() + text.slice(1);
 }
 
 export function count(number: number, word: string, several = `${word}s`): string {

@@ -5,7 +5,7 @@ import { type Campaign, type Decision, useCampaigns, useDecisions } from "../../
 import { Mark } from "../../shared/Mark";
 import { Amount, ETHER } from "../../shared/money";
 import { Page, Section } from "../../shared/Page";
-import { count, phaseMark, reasonOf, seconds, titleOf, VERDICTS } from "../../shared/words";
+import { capitalised, count, phaseMark, reasonOf, seconds, titleOf, VERDICTS } from "../../shared/words";
 import { Answer } from "./Answer";
 import { Gradients } from "./Gradients";
 
@@ -68,7 +68,7 @@ function Figures({ campaign }: { campaign: Campaign }) {
         label="Bounty for mines"
         note={
           <>
-            bond <Amount value={campaign.bond_wei} token={campaign.token || ETHER} />
+            at stake for each gradient: <Amount value={campaign.bond_wei} token={campaign.token || ETHER} />
           </>
         }
       >
@@ -78,7 +78,7 @@ function Figures({ campaign }: { campaign: Campaign }) {
         label="Deadline"
         note={
           <>
-            Capsule <Hash text={campaign.capsule} label="the capsule’s address" />
+            scored by Capsule <Hash text={campaign.capsule} label="the capsule’s address" />
           </>
         }
       >
@@ -105,7 +105,7 @@ function Standing({ decisions, campaign }: { decisions: readonly Decision[]; cam
               </Text>
             </Group>
             <Text size="sm" className="om-breaks" mt={4}>
-              {reasonOf(decision)}
+              {capitalised(reasonOf(decision))}
             </Text>
           </div>
           <Answer decision={decision} campaign={campaign} />
@@ -136,7 +136,7 @@ function History({ decisions }: { decisions: readonly Decision[] }) {
               </Table.Td>
               <Table.Td>{decision.dataset === "*" ? "all" : decision.dataset}</Table.Td>
               <Table.Td>{VERDICTS[decision.verdict].label}</Table.Td>
-              <Table.Td className="om-breaks">{reasonOf(decision)}</Table.Td>
+              <Table.Td className="om-breaks">{capitalised(reasonOf(decision))}</Table.Td>
             </Table.Tr>
           ))}
         </Table.Tbody>

@@ -13,7 +13,7 @@ import "../../shared/row.css";
 
 const FILTERS = [
   { value: "", label: "All decisions" },
-  { value: "accept", label: "Served" },
+  { value: "accept", label: "Takes part" },
   { value: "ask", label: "Asks you" },
   { value: "wait", label: "Waits" },
   { value: "refuse", label: "Refused" },
@@ -23,7 +23,7 @@ const MOST = 50;
 export default function CampaignsPage() {
   const campaigns = useCampaigns();
   return (
-    <Page title="Campaigns" text="What was seen on the chain, what was decided about it, and why.">
+    <Page title="Campaigns" text="What data scientists ask for and pay, whether your mine takes part, and why.">
       <Section title="Waiting for you">
         <WaitingDecisions />
       </Section>
@@ -107,7 +107,7 @@ function Row({ campaign, decisions }: { campaign: Campaign; decisions: readonly 
       <Text size="sm" component="div">
         <Amount value={campaign.bounty_wei} token={campaign.token} digits={4} />
         <div className="om-muted">
-          {over ? "ended; deadline " : "deadline "}
+          {over ? "for mines, ended; deadline " : "for mines, deadline "}
           <When at={campaign.deadline} />
         </div>
       </Text>

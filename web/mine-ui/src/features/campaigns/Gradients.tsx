@@ -11,14 +11,14 @@ export function Gradients({ campaign }: { campaign: Campaign }) {
   if (campaign.submissions.length === 0)
     return <Empty title="You have sent no gradient">One is computed for each version of the model, if a permission allows it.</Empty>;
   return (
-    <Table.ScrollContainer minWidth={760} scrollAreaProps={{ viewportProps: { tabIndex: 0, "aria-label": "Gradients, scrollable" } }}>
+    <Table.ScrollContainer minWidth={820} scrollAreaProps={{ viewportProps: { tabIndex: 0, "aria-label": "Gradients, scrollable" } }}>
       <Table verticalSpacing="xs">
         <Table.Thead>
           <Table.Tr>
-            <Table.Th>Version</Table.Th>
+            <Table.Th>Model version</Table.Th>
             <Table.Th>Outcome</Table.Th>
             <Table.Th>Trained on</Table.Th>
-            <Table.Th ta="right">Share</Table.Th>
+            <Table.Th ta="right">Share of its batch</Table.Th>
             <Table.Th ta="right">Earned</Table.Th>
             <Table.Th ta="right">Bond back</Table.Th>
             <Table.Th>When</Table.Th>

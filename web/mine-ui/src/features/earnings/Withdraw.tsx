@@ -25,7 +25,7 @@ export function Withdraw({ token, owed, withdrawals }: { token: string; owed: bi
               ? "Withdrawn to the mine’s account."
               : owed === 0n
                 ? "Nothing is owed to you now."
-                : "To the mine’s account, all of it, less the gas."}
+                : "To the mine’s account, all of it. The network’s fee is paid from that account."}
         </Text>
       </Group>
       {order.isError && <Failure error={order.error} title="It was not asked for" />}

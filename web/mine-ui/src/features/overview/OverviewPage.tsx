@@ -79,7 +79,8 @@ function FirstSteps() {
   if (datasets.length === 0) {
     return (
       <Empty title="There is no data here yet">
-        A mine earns with data. They never leave this machine:{" "}
+        Campaigns send your mine an encrypted model. It trains the model on your rows, here, and earns for what it sends back: a gradient,
+        the encrypted change. The rows never leave this machine. To begin,{" "}
         <Anchor component={Link} href="/data/import" underline="always">
           import a file
         </Anchor>

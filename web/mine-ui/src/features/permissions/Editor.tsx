@@ -167,7 +167,7 @@ function Parties({ form, faults, onChange }: Part) {
         {area("tokens", "Tokens accepted besides ETH", "none")}
       </SimpleGrid>
       <Text size="sm" className="om-muted" mt="xs">
-        Addresses, one a line.
+        Addresses, one a line. A capsule is a third party that holds the keys of campaigns, scores gradients and sees them decrypted.
       </Text>
     </Lines>
   );

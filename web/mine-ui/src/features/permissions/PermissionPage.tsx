@@ -39,7 +39,7 @@ function Found({ dataset }: { dataset: Dataset }) {
   return (
     <Page
       title={`Permission of ${dataset.name}`}
-      text="Every line has to hold for a campaign to be served. Changes count from the mine’s next look, within seconds."
+      text="Your mine takes part where every line holds. Changes count from the mine’s next look, within seconds."
     >
       <Editor form={form} faults={"faults" in read ? read.faults : {}} schema={dataset.table_schema} onChange={change} />
       <Section title="In plain words">

@@ -20,8 +20,17 @@ export function Health() {
         <Figure label="The mine" note={status?.network}>
           {status === undefined ? "…" : status.running ? "runs" : "is stopped"}
         </Figure>
-        <Figure label="Its log" note={last && <When at={seconds(last.at)} />}>
-          {connected ? "is followed" : "is not heard"}
+        <Figure
+          label="This page"
+          note={
+            last && (
+              <>
+                last news <When at={seconds(last.at)} />
+              </>
+            )
+          }
+        >
+          {connected ? "is up to date" : "hears nothing"}
         </Figure>
         <Figure label="Problems" note="in the last day">
           {problems.length}

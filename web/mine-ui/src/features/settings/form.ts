@@ -18,7 +18,7 @@ export const FIELDS: Readonly<Record<Group, readonly Field[]>> = {
     {
       name: "poll_interval_s",
       label: "Look at the chain every, in seconds",
-      description: "Less is quicker, and asks the node more often",
+      description: "Less is quicker, and asks the chain’s node more often",
       least: 0.02,
       most: 3600,
       whole: false,
@@ -34,7 +34,7 @@ export const FIELDS: Readonly<Record<Group, readonly Field[]>> = {
     {
       name: "retry_s",
       label: "Try again after, in seconds",
-      description: "When the chain, the store or the money is away",
+      description: "When the chain or the store does not answer, or money for a bond is missing",
       least: 0.02,
       most: 86_400,
       whole: false,
@@ -42,7 +42,7 @@ export const FIELDS: Readonly<Record<Group, readonly Field[]>> = {
     {
       name: "max_fee_gwei",
       label: "Most to pay for a unit of gas, in gwei",
-      description: "Above it the mine waits",
+      description: "The network’s price for a transaction; above it the mine waits until it falls",
       least: 1e-6,
       most: 1e6,
       whole: false,

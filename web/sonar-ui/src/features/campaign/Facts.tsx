@@ -60,8 +60,8 @@ const WORDS: Readonly<Record<string, string>> = {
   "linear-classifier": "linear classifier",
   "linear-regression": "linear regression",
   "mlp-classifier": "two-layer network, both layers encrypted",
-  gradient: "one gradient at a time",
-  "local-steps": "many local steps at once",
+  gradient: "one step of learning at a time",
+  "local-steps": "many steps of learning at once",
 };
 
 /** What a manifest's word means; one that is not known here is shown as it is. */

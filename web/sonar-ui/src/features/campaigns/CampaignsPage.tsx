@@ -16,9 +16,12 @@ export function CampaignsPage() {
   return (
     <Stack gap="xl">
       <Group justify="space-between" align="end">
-        <div>
+        <div style={{ flex: "1 1 18rem" }}>
           <Title order={1}>Campaigns</Title>
-          <Text className="om-muted">Models being trained on data that nobody hands over.</Text>
+          <Text className="om-muted" maw={640}>
+            Models being trained on data that nobody hands over. Mines train a campaign’s encrypted model on rows they keep, Capsule scores
+            what they send, and a contract pays them for the accuracy they add.
+          </Text>
         </div>
         <Button component={Link} href="/launch">
           Launch a campaign

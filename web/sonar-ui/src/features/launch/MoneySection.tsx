@@ -53,9 +53,14 @@ export function MoneySection({ draft, task, token, divides, problems, change }: 
         })}
         {field("step", "Smallest gain that pays, in %", "So that noise cannot earn", { placeholder: step })}
         {field("maxGradients", "Gradients at most", "In the whole campaign", { required: true })}
-        {field("epsilon", "Differential privacy asked of mines: ε", "Smaller is more private and less accurate; empty asks for none", {
-          placeholder: "none",
-        })}
+        {field(
+          "epsilon",
+          "Differential privacy asked of mines: ε",
+          "For each row, with δ of one in a million. Smaller is more private and less accurate; empty asks for none",
+          {
+            placeholder: "none",
+          },
+        )}
       </SimpleGrid>
     </Section>
   );

@@ -57,7 +57,8 @@ export function WalletChoice({ onConnected }: { onConnected?: () => void }) {
   if (wallets.length === 0) {
     return (
       <Empty title="No wallet was found">
-        Install a browser wallet that announces itself (EIP-6963), or unlock the one you have, and load this page again.
+        Install a wallet as an extension of this browser, or unlock the one you have, and load this page again. Any that announces itself to
+        pages (EIP-6963) will do.
       </Empty>
     );
   }
