@@ -18,10 +18,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from eth_abi import encode
-from eth_utils import keccak
 from playwright.sync_api import Browser, Page, Route, expect
 from tests.e2e.web import Watched, browsing, missing_for_browser, open_page, picture
+from tests.e2e.web_token import TOKEN_UNIT, Token
 
 from openmined.devnet._anvil import call, fund
 from openmined.devnet._network import Devnet, Owner, Settings
@@ -299,48 +298,10 @@ def test_a_launch_is_followed_after_a_reload_and_cancelled_before_it_opens(
     watched.allow("status of 404")
 
 
-TOKEN_UNIT = 10**6  # it has 6 decimals
-
-
-class Token:
-    """The ERC-20 of tests/contracts on the devnet; `without` takes a function out of it."""
-
-    LIES = 6  # moves nothing, and says that it did
-
-    def __init__(self, world: World, *, without: str = "no function") -> None:
-        from vyper import compile_code
-
-        self.world = world
-        path = Path(__file__).parents[1] / "contracts" / "tokens" / "Token.vy"
-        source = path.read_text(encoding="utf-8").replace(f"def {without}(", "def another(")
-        code = str(compile_code(source, output_formats=["bytecode"])["bytecode"])
-        self.address = str(self.transact({"data": code})["contractAddress"])
-
-    def transact(self, transaction: dict[str, str]) -> Any:
-        sent = call(
-            self.world.rpc, "eth_sendTransaction", {"from": self.world.account, **transaction}
-        )
-        return call(self.world.rpc, "eth_getTransactionReceipt", sent)
-
-    def send(self, signature: str, *values: Any) -> None:
-        self.transact({"to": self.address, "data": encode_call(signature, *values)})
-
-    def balance(self, account: str) -> int:
-        data = encode_call("balanceOf(address)", account)
-        return int(
-            call(self.world.rpc, "eth_call", {"to": self.address, "data": data}, "latest"), 16
-        )
-
-
-def encode_call(signature: str, *values: Any) -> str:
-    kinds = signature[signature.index("(") + 1 : -1].split(",")
-    return "0x" + (keccak(text=signature)[:4] + encode(kinds, values)).hex()
-
-
 def test_a_bounty_in_tokens_is_allowed_launched_and_taken_back(
     world: World, watched: Watched
 ) -> None:
-    token = Token(world)
+    token = Token(world.rpc, world.account)
     token.send("mint(address,uint256)", world.account, 1000 * TOKEN_UNIT)
     page = watched.page
     page.goto(world.url + "/launch")
@@ -353,7 +314,7 @@ def test_a_bounty_in_tokens_is_allowed_launched_and_taken_back(
     expect(page.get_by_role("button", name="Launch the campaign")).to_be_disabled()
     address.fill(str(world.devnet.network.sonar))
     expect(page.get_by_text("This is no ERC-20 token")).to_be_visible()
-    address.fill(Token(world, without="decimals").address)
+    address.fill(Token(world.rpc, world.account, without="decimals").address)
     expect(page.get_by_text("It does not say how many decimals it has")).to_be_visible()
     expect(page.get_by_label("Bounty in smallest units of TEST")).to_have_value("1")
 
