@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Slots = NDArray[np.complex128]
 
-MASK_SCALE = 2.0**24
+MASK_BITS = 24  # of the last join's mask
 
 
 def flood_deviation(parameters: CKKSParameters, packing: MLPPacking, samples: int) -> float:
@@ -127,7 +127,7 @@ def _base_scales(parameters: CKKSParameters) -> tuple[float, float]:
     hidden = units * units / q[5]
     outputs = hidden * second / q[4]
     D = outputs * second / q[3] * units / q[2]
-    return D * data, hidden * outputs / q[3] * MASK_SCALE
+    return D * data, hidden * outputs / q[3] * 2.0**MASK_BITS
 
 
 def decrypt_mlp(gradient: EncryptedGradient, keys: SecretKeys) -> Floats:
@@ -138,12 +138,15 @@ def decrypt_mlp(gradient: EncryptedGradient, keys: SecretKeys) -> Floats:
     assert isinstance(packing, MLPPacking)
     layout = layout_of(packing, gradient.parameters)
     slots = [decrypt_slots(item, keys) for item in load_mlp_gradient(gradient)]
-    groups = len(layout.groups)
-    W1 = layout.gather_inputs(slots[:groups])
-    W2 = _gather_outputs(layout, slots[groups:])
-    weights = join_mlp(W1, W2)
+    weights = gather_gradient(layout, slots)
     check_plausible(weights, 2.0**16)
     return weights
+
+
+def gather_gradient(layout: MLPLayout, slots: list[Slots]) -> Floats:
+    """Read the slots of a gradient's ciphertexts; its layout is that of the weights."""
+    groups = len(layout.groups)
+    return join_mlp(layout.gather_inputs(slots[:groups]), _gather_outputs(layout, slots[groups:]))
 
 
 def _gather_outputs(layout: MLPLayout, vectors: list[Slots]) -> Floats:

@@ -7,9 +7,9 @@ rotations leave almost no error: the first rescale, by 38 bits, undoes that. A g
 the last two primes: dividing by one more would round, the rounding depends on the secret key, and
 the noise that must hide it when a model is released would drown the model (see `_release`).
 
-Every rotation and relinearization happens at a known level, and its key is made in the context of
-that level with the secret key's residues there: a key for l primes has l (l + 1) polynomials, so
-that late levels cost little.
+Every rotation and relinearization happens at known levels. Its key is made once, in the context of
+the highest of them and with the secret key's residues there: a key for l primes has l (l + 1)
+polynomials, so that late levels cost little, and serves all levels below at their price.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ if TYPE_CHECKING:
 PRIME_BITS = (57, 55, 57, 57, 57, 57, 38, 60)
 DEGREE = 16_384
 TOP = 7
+SQUARE_LEVEL = 6  # where products begin: relinearization and conjugation are needed from here on
 OUTPUT_LEVEL = 5  # W2 is multiplied when five primes are left
 LAST = 2
 WEIGHT_BOUND = 64.0
@@ -92,37 +93,41 @@ def layout_of(packing: MLPPacking, parameters: CKKSParameters) -> MLPLayout:
     return MLPLayout(packing, parameters.poly_modulus_degree // 2)
 
 
-def rotations(layout: MLPLayout) -> dict[int, tuple[int, ...]]:
-    """Return the rotations needed, in slots, by the number of primes left."""
-    block, half = layout.block, layout.slots
-    turns = [layout.baby_classes * block] if layout.giant_classes > 1 else []
-    span = layout.padded_classes
-    while span < layout.units:
-        turns.append(span * block)
-        span *= 2
-    folds = [block >> power for power in range(1, block.bit_length())]
+def key_levels(layout: MLPLayout) -> dict[int, int]:
+    """Return the Galois elements needed, each with the level that its key is made at.
+
+    SEAL switches keys with the first components of a key, as many as the ciphertext has primes, and
+    the one of the special prime: a key made at one level serves those below, and costs no more
+    there than one of their own.
+    """
+    degree = 2 * layout.slots
+    levels = {2 * degree - 1: SQUARE_LEVEL}  # conjugation
+    for level, steps in _steps(layout).items():
+        for step in steps:
+            if step % layout.slots:
+                levels.setdefault(galois_element(degree, step % layout.slots), level)
+    return levels
+
+
+def _steps(layout: MLPLayout) -> dict[int, list[int]]:
+    """Return the rotations, in slots, by the number of primes left, falling."""
+    block, baby = layout.block, layout.baby
+    unit = [block] if layout.baby_classes > 1 else []
+    giant = [baby] if layout.giant > 1 else []
+    joined = min(layout.padded_classes, block)
     repeats = [
         group.period << power
         for group in layout.groups
         for power in range((block // group.period).bit_length() - 1)
     ]
-    steps = [1] if layout.baby > 1 else []
-    steps += [layout.baby] if layout.giant > 1 else []
-    needed = {
-        7: steps,
-        5: [block] if layout.baby_classes > 1 else [],
-        4: turns,
-        3: ([-block] if layout.baby_classes > 1 else []) + [block // 2, -(block // 2)],
-        2: [*(-step for step in steps), *folds, -(block // 4), *repeats],
-    }
+    folds = [block >> power for power in range(1, block.bit_length())]
     return {
-        level: tuple(sorted({step % half for step in steps} - {0}))
-        for level, steps in needed.items()
+        7: [1, *giant] if baby > 1 else giant,
+        5: unit,
+        4: [units * block for units in layout.turns.values()],
+        3: [-step for step in unit] + ([block // 2, -(block // 2)] if joined > 1 else []),
+        2: [-step for step in giant] + repeats + folds + ([-(block // 4)] if joined > 2 else []),
     }
-
-
-CONJUGATIONS = (6, 4, 3)
-RELINEARIZATIONS = (6, 5, 4, 3)
 
 
 def generate_mlp_keys(
@@ -135,17 +140,16 @@ def generate_mlp_keys(
     layout = layout_of(packing, parameters)
     secret_key = seal.KeyGenerator(make_context(parameters)).secret_key()
     writer = KeyWriter(os.urandom(KEY_ID_BYTES), folder)
-    steps = rotations(layout)
-    for level in range(TOP, LAST - 1, -1):
+    levels = key_levels(layout)
+    for level in sorted({*levels.values(), LAST}, reverse=True):
         context = make_level_context(parameters, level)
         sliced = slice_secret_key(secret_key, parameters, level)
         generator = seal.KeyGenerator(context, sliced)
-        elements = [galois_element(degree, step) for step in steps.get(level, ())]
-        elements += [2 * degree - 1] if level in CONJUGATIONS else []
+        elements = [element for element, at in levels.items() if at == level]
         if elements:
             galois = generator.create_galois_keys(elements)
             writer.add(f"{GALOIS_KEYS}-{level}", Kind.GALOIS_KEYS, galois)
-        if level in RELINEARIZATIONS:
+        if level == SQUARE_LEVEL:
             relinearization = generator.create_relin_keys()
             writer.add(
                 f"{RELINEARIZATION_KEYS}-{level}", Kind.RELINEARIZATION_KEYS, relinearization
@@ -216,3 +220,23 @@ def load_mlp_model(model: EncryptedModel) -> tuple[list[Any], list[Any]]:
 
     first = [read(blob, TOP, scales[0]) for blob in model.blobs[:inputs]]
     return first, [read(blob, OUTPUT_LEVEL, scales[1]) for blob in model.blobs[inputs:]]
+
+
+def check_mlp_keys(public: PublicKeys, layout: MLPLayout) -> None:
+    """See that every key of a network is there, at its level, before work begins.
+
+    Raises:
+        CiphertextError: if one is missing, or is no key of these parameters.
+        KeyMismatch: if one belongs to other keys.
+    """
+    public.load(f"{PUBLIC_KEY}-{LAST}")
+    if not public.load(f"{RELINEARIZATION_KEYS}-{SQUARE_LEVEL}").has_key(2):
+        raise CiphertextError(
+            f"no key for products in {RELINEARIZATION_KEYS}-{SQUARE_LEVEL}: fetch the keys again"
+        )
+    for element, level in key_levels(layout).items():
+        if not public.load(f"{GALOIS_KEYS}-{level}").has_key(element):
+            raise CiphertextError(
+                f"no key for Galois element {element} in {GALOIS_KEYS}-{level}, which a network of "
+                f"this shape needs: fetch the keys again, and check whose they are"
+            )

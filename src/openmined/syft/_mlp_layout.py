@@ -39,6 +39,7 @@ Slots = NDArray[np.complex128]
 _BABY_STEP = 9.0  # a rotation at the first level, one at the last
 _CIPHERTEXT = 3.0
 _USUAL_BABY = 16
+_BATCH = 256  # samples for which rotations are fewest
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,10 @@ class Group:
     def babies(self, baby: int) -> int:
         """Baby steps, of `baby` at most, that its distances need."""
         return min(baby, self.distances)
+
+    def shift_back(self, baby: int) -> int:
+        """How far the group's gradient is rotated ahead: its baby steps too only go the one way."""
+        return self.shift - (self.babies(baby) - 1)
 
 
 @dataclass(frozen=True)
@@ -123,12 +128,13 @@ class MLPLayout:
 
     @cached_property
     def baby(self) -> int:
-        """b, the baby steps that lead to the fewest rotations; the larger of several."""
+        """b, the baby steps of the fewest rotations for 256 samples; the larger of several."""
         reach = max(group.distances for group in self.groups)
+        blocks = -(-_BATCH // self.block)
 
         def count(baby: int) -> int:
             babies = sum(group.babies(baby) - 1 for group in self.groups)
-            return 2 * (-(-reach // baby) - 1) + 2 * babies
+            return blocks * (-(-reach // baby) - 1) + babies
 
         return min(range(reach, 0, -1), key=count)
 
@@ -136,6 +142,22 @@ class MLPLayout:
     def giant(self) -> int:
         """Giant steps."""
         return -(-max(group.distances for group in self.groups) // self.baby)
+
+    @cached_property
+    def turns(self) -> dict[int, int]:
+        """By how many units outputs are turned, and how many the key turns that is used for it.
+
+        Where half a turn has a key it is used twice: a rotation more, a key less.
+        """
+        held = {1} if self.baby_classes > 1 else set()
+        turns = {}
+        if self.giant_classes > 1:
+            turns[self.baby_classes] = self.baby_classes
+        span = self.padded_classes
+        while span < self.units:
+            turns[span] = span // 2 if span // 2 in held | set(turns.values()) else span
+            span *= 2
+        return turns
 
     def spread_inputs(self, W1: Floats) -> list[Slots]:
         """Return the slots of W1, (inputs, hidden), a vector per group."""
@@ -154,7 +176,7 @@ class MLPLayout:
         """Return the gradient of W1 from the slots of the groups' ciphertexts (conjugated)."""
         paired = np.zeros((self.pairs, self.packing.hidden), dtype=np.complex128)
         for group, vector in zip(self.groups, vectors, strict=True):
-            block = np.roll(vector, -group.shift).reshape(self.units, self.block)
+            block = np.roll(vector, -group.shift_back(self.baby)).reshape(self.units, self.block)
             chosen = block[: self.packing.hidden, : group.count]
             paired[group.first : group.first + group.count] = chosen.T.conj()
         return _unpair_rows(paired, self.packing.inputs)
@@ -165,7 +187,7 @@ class MLPLayout:
         for group in self.groups:
             block = np.zeros((self.units, self.block), dtype=np.bool_)
             block[: self.packing.hidden, : group.count] = True
-            marks.append(np.roll(block.reshape(-1), group.shift))
+            marks.append(np.roll(block.reshape(-1), group.shift_back(self.baby)))
         return marks
 
     def spread_outputs(self, W2: Floats) -> list[Slots]:

@@ -1,4 +1,4 @@
-"""SEAL's operations for a network, each at the level of its ciphertext and with the keys of it."""
+"""SEAL's operations for a network, each at the level of its ciphertext."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import tenseal.sealapi as seal
 
 from openmined.syft._keys import GALOIS_KEYS, RELINEARIZATION_KEYS, PublicKeys, galois_element
-from openmined.syft._mlp_keys import LAST, TOP
+from openmined.syft._mlp_keys import SQUARE_LEVEL, check_mlp_keys, key_levels
 from openmined.syft._seal import make_context, make_level_context, parms_id_at
 
 if TYPE_CHECKING:
@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
 
 class Machine:
-    """SEAL's operations at their levels, with the keys of each."""
+    """SEAL's operations at their levels, with the keys for them.
+
+    Raises:
+        CiphertextError: if a key is missing or damaged.
+        KeyMismatch: if one belongs to other keys.
+    """
 
     def __init__(self, public: PublicKeys, layout: MLPLayout) -> None:
         self.parameters = public.parameters
@@ -24,36 +29,43 @@ class Machine:
         self.encoder = seal.CKKSEncoder(self.context)
         self.evaluator = seal.Evaluator(self.context)
         self.layout = layout
+        check_mlp_keys(public, layout)
         self._public = public
+        self._levels = key_levels(layout)
         self._evaluators = {
             level: seal.Evaluator(make_level_context(public.parameters, level))
-            for level in range(LAST, TOP + 1)
+            for level in {*self._levels.values(), SQUARE_LEVEL}
         }
         moduli = self.context.first_context_data().parms().coeff_modulus()
         self.primes = [float(modulus.value()) for modulus in moduli]
 
     def rotate(self, item: Any, step: int) -> Any:
         """Return the slots rotated by `step` (left), at whatever level `item` is."""
-        level = item.coeff_modulus_size()
-        turned = seal.Ciphertext()
-        keys = self._public.load(f"{GALOIS_KEYS}-{level}")
-        element = galois_element(2 * self.layout.slots, step % self.layout.slots)
-        self._evaluators[level].apply_galois(item, element, keys, turned)
-        return turned
+        slots = self.layout.slots
+        return self._apply(item, galois_element(2 * slots, step % slots))
+
+    def turn(self, item: Any, units: int) -> Any:
+        """Return the slots rotated by so many units, in one rotation or in two."""
+        step = self.layout.turns[units]
+        for _ in range(units // step):
+            item = self.rotate(item, step * self.layout.block)
+        return item
 
     def conjugate(self, item: Any) -> Any:
         """Return the slots conjugated."""
-        level = item.coeff_modulus_size()
+        return self._apply(item, 4 * self.layout.slots - 1)
+
+    def _apply(self, item: Any, element: int) -> Any:
+        level = self._levels[element]
         turned = seal.Ciphertext()
         keys = self._public.load(f"{GALOIS_KEYS}-{level}")
-        self._evaluators[level].apply_galois(item, 4 * self.layout.slots - 1, keys, turned)
+        self._evaluators[level].apply_galois(item, element, keys, turned)
         return turned
 
     def relinearize(self, item: Any) -> Any:
         """Bring a product back to two polynomials, in place; return it."""
-        level = item.coeff_modulus_size()
-        keys = self._public.load(f"{RELINEARIZATION_KEYS}-{level}")
-        self._evaluators[level].relinearize_inplace(item, keys)
+        keys = self._public.load(f"{RELINEARIZATION_KEYS}-{SQUARE_LEVEL}")
+        self._evaluators[SQUARE_LEVEL].relinearize_inplace(item, keys)
         return item
 
     def rescale(self, item: Any) -> Any:
@@ -93,6 +105,13 @@ class Machine:
         product = seal.Ciphertext()
         self.evaluator.multiply_plain(item, plain, product)
         return product
+
+    def raise_scale(self, item: Any, bits: int) -> Any:
+        """Multiply value and scale by 2^bits, in place, by doubling; return it."""
+        for _ in range(bits):
+            self.evaluator.add_inplace(item, item)
+        item.scale *= 2.0**bits
+        return item
 
     def encode(self, slots: Any, level: int, scale: float) -> Any:
         """Encode slots, or one number for all of them, at a level and a scale."""

@@ -1,5 +1,7 @@
 """A network trained by backpropagation on ciphertexts."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
@@ -35,7 +37,7 @@ from openmined.syft import (
 )
 from openmined.syft._mlp import join_mlp, split_mlp
 from openmined.syft._mlp_decode import flood_deviation
-from openmined.syft._mlp_keys import layout_of, rotations
+from openmined.syft._mlp_keys import key_levels, layout_of
 
 MINIMUM_BITS = 6.0
 ROUNDS = 9
@@ -141,15 +143,18 @@ def test_flood_is_in_what_arrives(mlp_keys):
     assert error[:11].std() > wanted  # sums of halves: twice the noise
 
 
-def test_keys_are_made_at_their_level(mlp_keys):
-    blobs = mlp_keys.public.to_blobs()
-    layout = layout_of(mlp_keys.packing, mlp_keys.parameters)
-    steps = rotations(layout)
-    top = len(blobs["galois-keys-7"]) / len(steps[7])
-    last = len(blobs["galois-keys-2"]) / len(steps[2])
-    assert top > 8 * last  # 7 x 8 polynomials against 2 x 3
+def test_keys_are_made_once_at_the_level_they_are_first_used_at(mlp_keys, wide_keys):
+    for keys in (mlp_keys, wide_keys[1]):
+        blobs = keys.public.to_blobs()
+        levels = Counter(key_levels(layout_of(keys.packing, keys.parameters)).values())
+        wanted = {f"galois-keys-{level}" for level in levels}
+        assert set(blobs) == wanted | {"relinearization-keys-6", "public-key-2"}
+        sizes = {level: len(blobs[f"galois-keys-{level}"]) / levels[level] for level in levels}
+        for level, size in sizes.items():  # l (l + 1) polynomials, against 2 x 3 at the end
+            assert size == pytest.approx(sizes[2] * level * (level + 1) / 6, rel=0.06)
+        assert sum(map(len, blobs.values())) < 44.5e6
     again = SecretKeys.from_bytes(mlp_keys.to_bytes())
-    assert again.public.to_blobs() == blobs
+    assert again.public.to_blobs() == mlp_keys.public.to_blobs()
 
 
 @pytest.mark.parametrize(
