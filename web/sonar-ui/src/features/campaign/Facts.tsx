@@ -1,10 +1,11 @@
-import { Table, Title } from "@mantine/core";
+import { Title } from "@mantine/core";
 import { formatCount, formatDuration, formatExact, formatPpm } from "@openmined/shared/format";
 import { Hash } from "@openmined/shared/ui";
 import type { ReactNode } from "react";
 import { Amount } from "../../shared/amounts";
 import { type CampaignDetail, useNetwork } from "../../shared/api";
 import { isOver } from "../../shared/campaign";
+import { FactsTable } from "../../shared/FactsTable";
 import { cidLink } from "../../shared/links";
 
 /** The terms as frozen on chain, and the CIDs of what was published. */
@@ -40,18 +41,7 @@ export function Facts({ campaign }: { campaign: CampaignDetail }) {
       <Title order={2} mb="sm">
         Terms and documents
       </Title>
-      <Table verticalSpacing="xs" variant="vertical" layout="fixed">
-        <Table.Tbody>
-          {rows.map(([name, value]) => (
-            <Table.Tr key={name}>
-              <Table.Th w={{ base: 150, sm: 260 }} fw={400} className="om-muted" style={{ background: "none" }}>
-                {name}
-              </Table.Th>
-              <Table.Td className="om-breaks">{value}</Table.Td>
-            </Table.Tr>
-          ))}
-        </Table.Tbody>
-      </Table>
+      <FactsTable rows={rows} />
     </section>
   );
 }

@@ -1,8 +1,8 @@
-import { Table } from "@mantine/core";
 import { formatAmount, formatBytes, formatDuration, formatPpm, type Token } from "@openmined/shared/format";
 import { explain } from "@openmined/shared/ui";
 import { useQuery } from "@tanstack/react-query";
 import { readNetwork } from "../../shared/api";
+import { FactsTable } from "../../shared/FactsTable";
 import type { Wallet } from "../../shared/wallet/WalletProvider";
 import type { Plan } from "./plan";
 import type { Task } from "./task";
@@ -29,20 +29,7 @@ export function Quote({ plan, task, token, wallet }: Props) {
     ["Open for", `${formatDuration(plan.durationS)}, then ${formatDuration(plan.graceS)} to deliver`],
     ["Uploaded, encrypted", `${task.rows} rows, ${formatBytes(task.validation.length)}`],
   ];
-  return (
-    <Table variant="vertical" layout="fixed" verticalSpacing={6}>
-      <Table.Tbody>
-        {rows.map(([name, value]) => (
-          <Table.Tr key={name}>
-            <Table.Th w={{ base: 150, sm: 260 }} fw={400} className="om-muted" style={{ background: "none" }}>
-              {name}
-            </Table.Th>
-            <Table.Td className="om-breaks">{value}</Table.Td>
-          </Table.Tr>
-        ))}
-      </Table.Tbody>
-    </Table>
-  );
+  return <FactsTable rows={rows} />;
 }
 
 /** What the account holds and what the network takes, as the wallet's own node estimates it. */
