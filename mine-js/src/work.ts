@@ -1,5 +1,5 @@
 /** The work on one gradient, from claim to chain: each step is in the ledger before its effect. */
-import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { CampaignView } from "./campaigns.ts";
 import { withEnvelope } from "./campaigns.ts";
@@ -9,7 +9,7 @@ import type { Dataset } from "./datasets.ts";
 import type { Door } from "./door.ts";
 import { sealGradient } from "./envelope.ts";
 import { BadDownload, BlobTooLarge, MalformedBlock, SizeMismatch, TrainingFailed } from "./errors.ts";
-import { writePrivate } from "./files.ts";
+import { raiseIfFull, writePrivate } from "./files.ts";
 import type { MineFolder, Secrets } from "./folder.ts";
 import type { Facts, Ledger, Step, Submission } from "./ledger.ts";
 import {
@@ -39,11 +39,18 @@ export interface Job {
   epsilon: readonly [number, number] | null;
 }
 
+/** A keys manifest, and its blobs in files: those of a network are tens of megabytes. */
+interface DownloadedKeys {
+  digest: string;
+  bytes: Uint8Array;
+  files: Record<string, string>;
+}
+
 interface Download {
   keysBytes: Uint8Array;
   keys: KeysManifest;
   modelBytes: Uint8Array;
-  keyBlobs: Record<string, Uint8Array>;
+  keyFiles: Record<string, string>;
   ciphertexts: Uint8Array[];
 }
 
@@ -68,7 +75,7 @@ export interface World {
 export class Worker {
   readonly #world: World;
   readonly #refresh: () => Promise<Map<number, CampaignView>>;
-  #keys: { digest: string; bytes: Uint8Array; blobs: Record<string, Uint8Array> } | undefined;
+  #keys: DownloadedKeys | undefined;
 
   constructor(world: World, refresh: () => Promise<Map<number, CampaignView>>) {
     this.#world = world;
@@ -154,7 +161,7 @@ export class Worker {
     const { store, settings, contract } = this.#world;
     const { view } = job;
     const chain = { chain_id: contract.chainId, sonar: contract.address };
-    const known = this.#keys?.digest === view.keys ? this.#keys : undefined;
+    const known = this.#keys !== undefined && serves(this.#keys, view.keys) ? this.#keys : undefined;
     const keysBytes = known?.bytes ?? (await store.getManifestBytes(view.keys));
     const keys = decodeManifest(keysBytes, "keys");
     checkKeys(keys, view, chain, job.manifest);
@@ -163,26 +170,34 @@ export class Worker {
     checkModel(model, view, chain, job.manifest, keys.parameters);
     const most = settings.limits.download_mb * 2 ** 20;
     checkDownload([...keys.blobs, ...model.ciphertexts], most);
-    if (known === undefined) {
-      const blobs: Record<string, Uint8Array> = {};
-      for (const ref of keys.blobs) blobs[ref.purpose] = await this.#get(ref, most);
-      // One campaign at a time: keys of others are fetched again when they are needed.
-      this.#keys = { digest: view.keys, bytes: keysBytes, blobs };
-    }
+    const keyFiles = known?.files ?? (await this.#saveKeys(keys, most));
+    this.#keys = { digest: view.keys, bytes: keysBytes, files: keyFiles };
     const ciphertexts: Uint8Array[] = [];
-    for (const ref of model.ciphertexts) ciphertexts.push(await this.#get(ref, most));
-    return { keysBytes, keys, modelBytes, keyBlobs: this.#keys?.blobs ?? {}, ciphertexts };
+    for (const ref of model.ciphertexts) {
+      ciphertexts.push(await blaming(ref, () => store.getRef(ref, most)));
+    }
+    return { keysBytes, keys, modelBytes, keyFiles, ciphertexts };
   }
 
-  async #get(ref: BlobRef, most: number): Promise<Uint8Array> {
+  /** Fetch the keys of one campaign into files, in place of those of another. */
+  async #saveKeys(keys: KeysManifest, most: number): Promise<Record<string, string>> {
+    const { store, folder } = this.#world;
+    const place = join(folder.cache, "keys");
+    this.#keys = undefined;
+    rmSync(place, { recursive: true, force: true });
+    mkdirSync(place, { recursive: true, mode: 0o700 });
+    const files: Record<string, string> = {};
     try {
-      return await this.#world.store.getRef(ref, most);
-    } catch (error) {
-      if (error instanceof SizeMismatch || error instanceof BlobTooLarge || error instanceof MalformedBlock) {
-        throw new BadDownload(`its ${ref.purpose}: ${error.message}`);
+      for (const ref of keys.blobs) {
+        const path = join(place, ref.purpose);
+        await blaming(ref, () => store.saveRef(ref, path, most));
+        files[ref.purpose] = path;
       }
+    } catch (error) {
+      raiseIfFull(error, folder.cache);
       throw error;
     }
+    return files;
   }
 
   async #train(job: Job, download: Download): Promise<Trained> {
@@ -197,7 +212,7 @@ export class Worker {
       datasets: job.datasets.map((dataset) => dataset.name),
       keys: download.keysBytes,
       model: download.modelBytes,
-      key_blobs: download.keyBlobs,
+      key_files: download.keyFiles,
       ciphertexts: download.ciphertexts,
       cpu_share: job.cpuShare,
       executor: settings.training.executor,
@@ -285,6 +300,22 @@ export class Worker {
   #outbox(submission: Submission): string {
     const name = `${submission.campaign}-${submission.version}.pgp`;
     return join(this.#world.folder.outbox, name);
+  }
+}
+
+function serves(keys: DownloadedKeys, digest: string): boolean {
+  return keys.digest === digest && Object.values(keys.files).every((path) => existsSync(path));
+}
+
+/** Say of a blob that is not what a manifest says that the campaign is at fault. */
+async function blaming<T>(ref: BlobRef, fetch: () => Promise<T>): Promise<T> {
+  try {
+    return await fetch();
+  } catch (error) {
+    if (error instanceof SizeMismatch || error instanceof BlobTooLarge || error instanceof MalformedBlock) {
+      throw new BadDownload(`its ${ref.purpose}: ${error.message}`);
+    }
+    throw error;
   }
 }
 

@@ -1,4 +1,5 @@
 /** A store at a URL: writes by Kubo's RPC, reads by the Trustless Gateway, trusts neither. */
+import { open } from "node:fs/promises";
 import { CarBufferWriter } from "@ipld/car";
 import type { CID } from "multiformats/cid";
 import { digest } from "../canonical.ts";
@@ -7,7 +8,7 @@ import { type BlobRef, decodeManifest, encodeManifest, type Kind, MAX_MANIFEST_B
 import { cut, isObject, repr } from "../text.ts";
 import { type Block, checkBlock, cidOf, cidOfDigest, parseCid, RAW } from "./cid.ts";
 import { ask } from "./http.ts";
-import { fileBlocks, readFile } from "./unixfs.ts";
+import { fileBlocks, readFile, readPieces } from "./unixfs.ts";
 
 const MAX_BLOCK_BYTES = 2 << 20;
 const MAX_ANSWER_BYTES = 64 << 10;
@@ -57,20 +58,27 @@ export class Store {
 
   /** Fetch a blob that a manifest lists, verified block by block. */
   async getRef(ref: BlobRef, maxBytes: number): Promise<Uint8Array> {
-    if (ref.size > maxBytes) {
-      throw new BlobTooLarge(
-        `the manifest's ${ref.purpose} ${ref.cid} has ${ref.size} bytes, at most ${maxBytes} ` +
-          "were allowed for it",
-      );
-    }
+    checkRef(ref, maxBytes);
     const data = await readFile(parseCid(ref.cid), (cid) => this.#fetchBlock(cid), ref.size);
-    if (data.length !== ref.size) {
-      throw new SizeMismatch(
-        `the manifest says that ${ref.purpose} ${ref.cid} has ${ref.size} bytes, ` +
-          `it has ${data.length}: the manifest is wrong, refuse it`,
-      );
-    }
+    checkFound(ref, data.length);
     return data;
+  }
+
+  /** Fetch a blob that a manifest lists into a file, a verified piece at a time. */
+  async saveRef(ref: BlobRef, path: string, maxBytes: number): Promise<void> {
+    checkRef(ref, maxBytes);
+    const file = await open(path, "w", 0o600);
+    try {
+      const pieces = readPieces(parseCid(ref.cid), (cid) => this.#fetchBlock(cid), ref.size);
+      let size = 0;
+      for await (const piece of pieces) {
+        await file.writeFile(piece);
+        size += piece.length;
+      }
+      checkFound(ref, size);
+    } finally {
+      await file.close();
+    }
   }
 
   async #fetchBlock(cid: CID): Promise<Uint8Array> {
@@ -137,6 +145,24 @@ export class Store {
     throw new StoreRefused(
       `${this.#url} answered about ${subject} with something that is not JSON: ` +
         "is this the RPC port of the store?",
+    );
+  }
+}
+
+function checkRef(ref: BlobRef, maxBytes: number): void {
+  if (ref.size > maxBytes) {
+    throw new BlobTooLarge(
+      `the manifest's ${ref.purpose} ${ref.cid} has ${ref.size} bytes, at most ${maxBytes} ` +
+        "were allowed for it",
+    );
+  }
+}
+
+function checkFound(ref: BlobRef, size: number): void {
+  if (size !== ref.size) {
+    throw new SizeMismatch(
+      `the manifest says that ${ref.purpose} ${ref.cid} has ${ref.size} bytes, ` +
+        `it has ${size}: the manifest is wrong, refuse it`,
     );
   }
 }

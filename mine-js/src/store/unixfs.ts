@@ -20,6 +20,8 @@ interface Link {
   totalBytes: number;
 }
 
+type Fetch = (cid: CID) => Promise<Uint8Array>;
+
 interface FileNode {
   data: Uint8Array;
   size: number;
@@ -96,16 +98,18 @@ function field(number: number, value: number): Buffer {
   return Buffer.from(bytes);
 }
 
-/**
- * Read a file: every size that a node claims is checked against what is found, and the size of the
- * whole against `maxBytes` before any part is fetched. `fetch` returns verified bytes.
- */
-export async function readFile(
-  root: CID,
-  fetch: (cid: CID) => Promise<Uint8Array>,
-  maxBytes: number,
-): Promise<Uint8Array> {
+/** Read a file into memory; see `readPieces`. */
+export async function readFile(root: CID, fetch: Fetch, maxBytes: number): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
+  for await (const part of readPieces(root, fetch, maxBytes)) parts.push(part);
+  return parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts);
+}
+
+/**
+ * Read a file in pieces, in order: every size that a node claims is checked against what is found, and
+ * the size of the whole against `maxBytes` before any part is fetched. `fetch` returns verified bytes.
+ */
+export async function* readPieces(root: CID, fetch: Fetch, maxBytes: number): AsyncGenerator<Uint8Array> {
   let left = 1024;
   const pending: { cid: CID; size: number | null; depth: number }[] = [{ cid: root, size: null, depth: 0 }];
   for (let part = pending.pop(); part !== undefined; part = pending.pop()) {
@@ -121,7 +125,7 @@ export async function readFile(
       );
     }
     left -= 1;
-    if (node.data.length > 0) parts.push(node.data);
+    if (node.data.length > 0) yield node.data;
     const { depth } = part;
     if (node.links.length > 0 && depth === MAX_DEPTH) {
       throw new MalformedBlock(`the tree of ${root} is deeper than ${MAX_DEPTH} levels: refused`);
@@ -132,7 +136,6 @@ export async function readFile(
     const below = node.links.map((link) => ({ cid: link.cid, size: link.fileBytes, depth: depth + 1 }));
     pending.push(...below.reverse());
   }
-  return parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts);
 }
 
 function decodeBlock({ cid, data }: Block): FileNode {

@@ -88,7 +88,7 @@ def _train(request: Answer, tell: Tell) -> Answer:
         spec_digest=request["spec"],
         datasets=tuple(load_dataset(folder, name) for name in request["datasets"]),
         parameters=keys.parameters,
-        keys=request["key_blobs"],
+        keys={purpose: Path(path) for purpose, path in request["key_files"].items()},
         packing=model.packing,
         model=tuple(request["ciphertexts"]),
         cpu_share=float(request["cpu_share"]),

@@ -6,7 +6,7 @@
     recipient.txt                 the identity's public side: enough to add data, not to read it
     ledger.sqlite                 what was seen, decided, sent and earned
     datasets/NAME/                dataset.json and encrypted parts
-    cache/                        encrypted statistics; can be deleted at any time
+    cache/                        encrypted statistics, a campaign's public keys; can be deleted
     releases/                     encrypted noisy releases, one a campaign; part of every backup
     outbox/                       sealed envelopes that are not yet on chain
     logs/mine.jsonl               progress, one JSON object a line
@@ -94,7 +94,7 @@ class MineFolder:
 
     @property
     def cache(self) -> Path:
-        """What can be computed again."""
+        """What can be computed or fetched again."""
         return self.path / "cache"
 
     @property

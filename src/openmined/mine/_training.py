@@ -62,7 +62,8 @@ class TrainingJob(RowsJob):
     """All that the training process needs, handed over by fork."""
 
     parameters: CKKSParameters
-    keys: Mapping[str, bytes] = field(repr=False)
+    keys: Mapping[str, bytes | Path] = field(repr=False)
+    """Public keys by purpose; those of a network are tens of megabytes, so files are better."""
     packing: Packing
     model: tuple[bytes, ...] = field(repr=False)
     cpu_share: float = 1.0

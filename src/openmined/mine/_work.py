@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from openmined.mine._campaigns import CampaignView
 from openmined.mine._chain import transactions_under_way
 from openmined.mine._datasets import Dataset
+from openmined.mine._downloads import DownloadedKeys, download_keys, refused_downloads
 from openmined.mine._envelope import seal_gradient
-from openmined.mine._errors import BadDownload, TermsRefused, TrainingFailed
+from openmined.mine._errors import TermsRefused, TrainingFailed
 from openmined.mine._folder import MineFolder, Secrets, write_private
 from openmined.mine._ledger import Ledger, Submission
 from openmined.mine._progress import ProgressLog
@@ -75,7 +76,7 @@ class Worker:
         self._ledger, self._contract, self._store, self._log = ledger, contract, store, log
         self._at_step = at_step
         self._chain = SonarRef(chain_id=contract.chain_id, sonar=contract.address)
-        self._keys: dict[str, tuple[KeysManifest, dict[str, bytes]]] = {}
+        self._keys: DownloadedKeys | None = None
 
     def begin(self, job: Job) -> Submission:
         """Claim the campaign's version and work until the chain knows the gradient."""
@@ -113,51 +114,47 @@ class Worker:
         return self._outbox(submission).is_file()
 
     def _make(self, job: Job, submission: Submission) -> Submission:
-        keys, model, blobs = self._download(job)
+        keys, model, ciphertexts = self._download(job)
         submission = self._advance(submission, Step.DOWNLOADED)
         if job.epsilon is not None:
             # Charged before the release is made: a kill in between costs nothing but the charge.
             for dataset in job.datasets:
                 self._ledger.charge_privacy(dataset.name, job.view.campaign, *job.epsilon)
-        trained = self._train(job, keys, model, blobs)
+        trained = self._train(job, keys, model, ciphertexts)
         submission = self._advance(submission, Step.TRAINED, samples=trained.samples)
-        submission = self._seal(job, keys, trained, submission)
+        submission = self._seal(job, keys.manifest, trained, submission)
         return self.bring(job.view, submission)
 
-    def _download(
-        self, job: Job
-    ) -> tuple[KeysManifest, ModelManifest, tuple[dict[str, bytes], tuple[bytes, ...]]]:
+    def _download(self, job: Job) -> tuple[DownloadedKeys, ModelManifest, tuple[bytes, ...]]:
         from openmined.storage import get_manifest
         from openmined.syft import spec_from_manifest
 
         view = job.view
-        known = self._keys.get(view.keys)
-        keys = known[0] if known else get_manifest(self._store, _raw(view.keys), KeysManifest)
+        known = self._keys if self._keys and self._keys.serve(view.keys) else None
+        keys = known.manifest if known else get_manifest(self._store, _raw(view.keys), KeysManifest)
         check_keys(keys, view, self._chain, job.manifest)
         model = get_manifest(self._store, _raw(view.model), ModelManifest)
         check_model(model, view, self._chain, spec_from_manifest(job.manifest), keys.parameters)
-        check_download((*keys.blobs, *model.ciphertexts), self.settings.limits.download_mb << 20)
+        most = self.settings.limits.download_mb << 20
+        check_download((*keys.blobs, *model.ciphertexts), most)
         if known is None:
-            blobs = {ref.purpose: self._get(ref) for ref in keys.blobs}
-            # One campaign at a time: keys of others are fetched again when they are needed.
-            self._keys = {view.keys: (keys, blobs)}
-        ciphertexts = tuple(self._get(ref) for ref in model.ciphertexts)
-        return keys, model, (self._keys[view.keys][1], ciphertexts)
+            self._keys = None
+            known = download_keys(self._store, keys, view.keys, self._folder.cache / "keys", most)
+            self._keys = known
+        return known, model, tuple(self._get(ref, most) for ref in model.ciphertexts)
 
-    def _get(self, ref: BlobRef) -> bytes:
-        from openmined.storage import BlobTooLarge, MalformedBlock, SizeMismatch, get_ref
+    def _get(self, ref: BlobRef, most_bytes: int) -> bytes:
+        from openmined.storage import get_ref
 
-        try:
-            return get_ref(self._store, ref, self.settings.limits.download_mb << 20)
-        except (SizeMismatch, BlobTooLarge, MalformedBlock) as error:
-            raise BadDownload(f"its {ref.purpose}: {error}") from error
+        with refused_downloads(ref.purpose):
+            return get_ref(self._store, ref, most_bytes)
 
     def _train(
         self,
         job: Job,
-        keys: KeysManifest,
+        keys: DownloadedKeys,
         model: ModelManifest,
-        blobs: tuple[dict[str, bytes], tuple[bytes, ...]],
+        ciphertexts: tuple[bytes, ...],
     ) -> Trained:
         campaign, version = job.view.campaign, job.view.version
 
@@ -172,10 +169,10 @@ class Worker:
             campaign=job.manifest,
             spec_digest=job.view.spec,
             datasets=job.datasets,
-            parameters=keys.parameters,
-            keys=blobs[0],
+            parameters=keys.manifest.parameters,
+            keys=keys.files,
             packing=model.packing,
-            model=blobs[1],
+            model=ciphertexts,
             cpu_share=job.cpu_share,
             executor=self.settings.training.executor,
         )

@@ -35,6 +35,7 @@ from openmined.storage._store import (
     get_ref,
     put_manifest,
     put_ref,
+    save_ref,
 )
 
 __all__ = [
@@ -76,5 +77,6 @@ __all__ = [
     "open_node",
     "put_manifest",
     "put_ref",
+    "save_ref",
     "serve_store",
 ]

@@ -157,15 +157,32 @@ def get_ref(store: Store, ref: BlobRef, max_bytes: int = MAX_REF_BYTES) -> bytes
         BlobTooLarge: if the manifest already says that it is above `max_bytes`.
         SizeMismatch: if it is not of the size the manifest says.
     """
+    _check_ref(ref, max_bytes)
+    data = store.get_blob(ref.cid, ref.size)
+    _check_found(ref, len(data))
+    return data
+
+
+def save_ref(store: Store, ref: BlobRef, path: Path, max_bytes: int = MAX_REF_BYTES) -> None:
+    """Fetch a blob that a manifest lists into a file, a verified piece at a time; see `get_ref`."""
+    _check_ref(ref, max_bytes)
+    with path.open("wb") as file:
+        for piece in store.stream_blob(ref.cid, ref.size):
+            file.write(piece)
+        _check_found(ref, file.tell())
+
+
+def _check_ref(ref: BlobRef, max_bytes: int) -> None:
     if ref.size > max_bytes:
         raise BlobTooLarge(
             f"the manifest's {ref.purpose} {ref.cid} has {ref.size} bytes, at most {max_bytes} "
             "were allowed for it"
         )
-    data = store.get_blob(ref.cid, ref.size)
-    if len(data) != ref.size:
+
+
+def _check_found(ref: BlobRef, size: int) -> None:
+    if size != ref.size:
         raise SizeMismatch(
             f"the manifest says that {ref.purpose} {ref.cid} has {ref.size} bytes, "
-            f"it has {len(data)}: the manifest is wrong, refuse it"
+            f"it has {size}: the manifest is wrong, refuse it"
         )
-    return data

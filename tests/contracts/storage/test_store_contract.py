@@ -30,6 +30,7 @@ from openmined.storage import (
     get_ref,
     put_manifest,
     put_ref,
+    save_ref,
 )
 
 MIB = 1 << 20
@@ -162,6 +163,16 @@ def test_references_check_the_size_they_state(store: Store) -> None:
         get_ref(store, ref.model_copy(update={"size": 999}))
     with pytest.raises(BlobTooLarge, match="at most 10 were allowed"):
         get_ref(store, ref, max_bytes=10)
+
+
+def test_references_are_saved_to_files_under_the_same_checks(store: Store, tmp_path: Path) -> None:
+    ref, path = put_ref(store, content(5 * MIB + 7), "galois-keys"), tmp_path / "keys"
+    save_ref(store, ref, path)
+    assert path.read_bytes() == content(5 * MIB + 7)
+    with pytest.raises(SizeMismatch, match=f"{ref.size + 1} bytes, it has {ref.size}"):
+        save_ref(store, ref.model_copy(update={"size": ref.size + 1}), path)
+    with pytest.raises(BlobTooLarge, match="at most 10 were allowed"):
+        save_ref(store, ref, path, max_bytes=10)
 
 
 def test_manifests_are_typed(store: Store) -> None:
