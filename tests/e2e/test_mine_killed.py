@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from tests.unit.mine.mine_world import MineProcess, MineWorld, Opened, mine_world, wait_for
 
@@ -71,6 +72,17 @@ def test_killed_once_it_submits_once(world: MineWorld, moment: str) -> None:
         score_and_compare(world, folder, opened)
         again.stop()
     assert list(folder.outbox.iterdir()) == []
+
+
+def test_killed_in_training_its_training_process_ends_too(world: MineWorld) -> None:
+    folder, _ = world.make_mine("training")
+    opened = world.launch_open()
+    assert run_killed(folder, "training").wait(timeout=40) == -signal.SIGKILL
+    child = int((folder.path / "training.pid").read_text())
+    wait_for(lambda: not psutil.pid_exists(child), 20)
+    with MineProcess(folder.path) as again:
+        score_and_compare(world, folder, opened)
+        again.stop()
 
 
 def test_killed_while_its_transaction_waits_in_the_pool(world: MineWorld) -> None:

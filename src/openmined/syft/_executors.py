@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from openmined.protocol import OpenMinedError
 from openmined.syft import _errors
 from openmined.syft._errors import LimitError, SpecError
+from openmined.syft._parents import end_with_parent
 
 Tick = Callable[[], None]
 
@@ -193,8 +194,10 @@ class _Child:
 
 def _start(work: Work, others: list[int]) -> _Child:
     reader, writer = os.pipe()
+    parent = os.getpid()
     child = os.fork()
     if child == 0:
+        end_with_parent(parent)
         for descriptor in (reader, *others):
             os.close(descriptor)
         _serve(work, writer)

@@ -2,7 +2,7 @@
 
 The child is forked, so that arguments need no serialization; it may use so much more memory and so
 much time; and it answers through a pipe: bytes, an array (NumPy's own format, pickles refused), or
-one of our errors. Whatever else happens to it is a `LimitError` here.
+one of our errors. Whatever else happens to it is a `LimitError` here. It ends when its parent does.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy as np
 from openmined.protocol import OpenMinedError
 from openmined.syft._errors import LimitError, OutOfMemory, OutOfTime
 from openmined.syft._executors import describe_error, rebuild_error
+from openmined.syft._parents import end_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,8 +57,10 @@ def run_limited(function: Callable[..., R], *args: object, memory_mb: int, secon
         SyftError: what the function itself raised, of the same class, with the same text.
     """
     reader, writer = os.pipe()
+    parent = os.getpid()
     child = os.fork()
     if child == 0:
+        end_with_parent(parent)
         os.close(reader)
         _run_child(writer, function, args, memory_mb, seconds)
     os.close(writer)

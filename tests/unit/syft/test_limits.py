@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -116,3 +118,33 @@ def interrupt_itself():
 
 def test_what_ends_the_parent_is_the_parents_affair():
     assert run_limited(interrupt_itself, memory_mb=100, seconds=30) == b"went on"
+
+
+WORKERS = """
+import os, signal
+from openmined.syft import ForkExecutor, run_limited
+
+def stay(*_):
+    os.write(1, f"{os.getpid()}\\n".encode())
+    while True:
+        signal.pause()
+
+class Stay:
+    here = call = stay
+
+def fork_further():
+    list(ForkExecutor(2).run([Stay(), Stay()]))
+
+run_limited(fork_further, memory_mb=500, seconds=600)
+"""
+
+
+def test_no_worker_outlives_a_killed_parent():
+    with subprocess.Popen([sys.executable, "-c", WORKERS], stdout=subprocess.PIPE) as parent:
+        workers = [int(parent.stdout.readline()) for _ in range(2)]
+        children = psutil.Process(parent.pid).children(recursive=True)
+        assert {child.pid for child in children} > set(workers)
+        parent.kill()
+    gone, alive = psutil.wait_procs(children, timeout=20)
+    assert not alive, "workers went on"
+    assert len(gone) == 3
