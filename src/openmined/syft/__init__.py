@@ -43,7 +43,7 @@ from openmined.syft._mlp_gradient import compute_mlp_update
 from openmined.syft._model_file import load_model, save_model
 from openmined.syft._optimizers import SGD, Adam, AdamState, Anderson, AndersonState, SGDState
 from openmined.syft._parameters import choose_parameters
-from openmined.syft._privacy import PrivacyLedger, clip_targets, privatise_statistics
+from openmined.syft._privacy import clip_targets, privatise_statistics
 from openmined.syft._ray import RayExecutor
 from openmined.syft._release import ReleaseLedger, release_weights
 from openmined.syft._specs import (
@@ -90,7 +90,6 @@ __all__ = [
     "OutOfMemory",
     "OutOfTime",
     "ParameterError",
-    "PrivacyLedger",
     "PublicKeys",
     "RandomFeatureClassifier",
     "RandomFeatureRegressor",

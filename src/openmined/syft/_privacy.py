@@ -14,9 +14,10 @@ Roth and Su, 2022). The exact (epsilon, delta) of mu-GDP is
 
     delta(epsilon) = Phi(-epsilon/mu + mu/2) - e^epsilon Phi(-epsilon/mu - mu/2)
 
-(computed by `dp-accounting`), so mu is found from the epsilon and delta asked for; releases of one
-data set compose by adding mu^2, over all campaigns. Wang's regularisation is used with its noise
-scale replaced by ours:
+(Balle and Wang, ICML 2018, theorem 8; computed by `dp-accounting`), so mu is found from the epsilon
+and delta asked for. Releases of one data set to several campaigns add up, epsilon to epsilon and
+delta to delta (basic composition): whoever keeps the rows counts them. Wang's regularisation is
+used with its noise scale replaced by ours:
 
     lambda = max(0, sqrt(p ln(2 p^2 / rho)) sigma_G - lambda_min),   rho = 0.05
 """
@@ -24,13 +25,12 @@ scale replaced by ours:
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from openmined.syft._errors import DataError, ReleaseRefused
+from openmined.syft._errors import DataError
 from openmined.syft._randomness import gaussian
 from openmined.syft._statistics import Statistics
 
@@ -42,11 +42,6 @@ Floats = NDArray[np.float64]
 # Shares of mu^2: the smallest eigenvalue is one number, the Gram matrix has the most.
 _SHARE_LAMBDA, _SHARE_GRAM, _SHARE_CROSS = 0.1, 0.45, 0.45
 _FAILURE = 0.05
-
-
-def gaussian_delta(mu: float, epsilon: float) -> float:
-    """Return the delta of mu-GDP at epsilon (Balle and Wang, ICML 2018, theorem 8)."""
-    return float(_mechanism(1.0 / mu).get_delta_for_epsilon(epsilon)) if mu else 0.0
 
 
 def gaussian_mu(epsilon: float, delta: float) -> float:
@@ -62,60 +57,6 @@ def gaussian_mu(epsilon: float, delta: float) -> float:
 
     asked = DifferentialPrivacyParameters(epsilon, delta)
     return 1.0 / float(GaussianPrivacyLoss.from_privacy_guarantee(asked).standard_deviation)
-
-
-def gaussian_epsilon(mu: float, delta: float) -> float:
-    """Return the smallest epsilon that mu-GDP implies at delta, to nine digits, rounded up."""
-    if gaussian_delta(mu, 0.0) <= delta:
-        return 0.0
-    low, high = 0.0, 1.0
-    while gaussian_delta(mu, high) > delta:
-        high *= 2.0
-    while high - low > 1e-9 * high:
-        middle = (low + high) / 2.0
-        low, high = (middle, high) if gaussian_delta(mu, middle) > delta else (low, middle)
-    return high
-
-
-def _mechanism(deviation: float) -> Any:
-    from dp_accounting.pld.privacy_loss_mechanism import GaussianPrivacyLoss
-
-    return GaussianPrivacyLoss(deviation)
-
-
-@dataclass(frozen=True)
-class PrivacyLedger:
-    """What has been spent of one data set's privacy, over all campaigns; a value to store.
-
-    Attributes:
-        epsilon: the owner's budget in all.
-        delta: of the budget.
-        spent_mu_squared: the sum of mu^2 of all releases.
-    """
-
-    epsilon: float
-    delta: float
-    spent_mu_squared: float = 0.0
-
-    @property
-    def spent_epsilon(self) -> float:
-        """Epsilon spent so far, at the budget's delta."""
-        return gaussian_epsilon(math.sqrt(self.spent_mu_squared), self.delta)
-
-    def spend(self, epsilon: float, delta: float) -> PrivacyLedger:
-        """Return the ledger after one more release of (epsilon, delta).
-
-        Raises:
-            ReleaseRefused: if the budget does not cover it.
-        """
-        total = self.spent_mu_squared + gaussian_mu(epsilon, delta) ** 2
-        after = gaussian_epsilon(math.sqrt(total), self.delta)
-        if after > self.epsilon * (1 + 1e-6):
-            raise ReleaseRefused(
-                f"a release of epsilon {epsilon:g} would bring this data set to {after:.3g}, above "
-                f"its budget of {self.epsilon:g} ({self.spent_epsilon:.3g} is spent)"
-            )
-        return PrivacyLedger(self.epsilon, self.delta, total)
 
 
 def privatise_statistics(
