@@ -429,8 +429,8 @@ export const SCHEMAS: Record<"campaign" | "keys" | "model" | "gradient" | "setti
             "type": "number"
           },
           "delta": {
-            "exclusiveMaximum": 0.1,
             "exclusiveMinimum": 0,
+            "maximum": 1e-05,
             "title": "Delta",
             "type": "number"
           },

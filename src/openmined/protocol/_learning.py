@@ -188,7 +188,8 @@ class PrivacyRequest(Frozen):
     """Differential privacy asked of every mine (AdaSSP, DESIGN 6.5) or of Capsule (DP-FedAvg)."""
 
     epsilon: float = Field(gt=0, le=1000)
-    delta: float = Field(gt=0, lt=0.1)
+    delta: float = Field(gt=0, le=1e-5)
+    """A chance of no privacy at all, so far below one in the number of rows; mines count epsilon."""
     level: Literal["record", "client"] = "record"
 
 
