@@ -150,16 +150,24 @@ def gather_gradient(layout: MLPLayout, slots: list[Slots]) -> Floats:
 
 
 def _gather_outputs(layout: MLPLayout, vectors: list[Slots]) -> Floats:
-    """Read dW2 from the folded ciphertexts: see `_fold` for the order inside a block."""
-    joined = layout.padded_classes // len(vectors)
-    places = {1: [0], 2: [0, 1], 4: [0, 2, 1, 3]}[joined]
+    """Read dW2 from the folded ciphertexts."""
+    if layout.extras:
+        sums = _read_folded(layout, vectors[0], layout.baby_classes)
+        items = layout.separate_outputs(sums, _read_folded(layout, vectors[1], layout.extras))
+    else:
+        joined = layout.padded_classes // len(vectors)
+        items = [item for vector in vectors for item in _read_folded(layout, vector, joined)]
     paired = np.zeros((layout.units, layout.padded_classes), dtype=np.complex128)
-    for number, vector in enumerate(vectors):
-        blocks = vector.reshape(layout.units, layout.block)
-        for offset, place in enumerate(places):
-            a, b = divmod(number * joined + offset, layout.baby_classes)
-            units, classes = layout.output_index(a, b)
-            paired[units, classes] = blocks[:, place * layout.block // joined].conj()
+    for place, item in enumerate(items):
+        units, classes = layout.output_index(*divmod(place, layout.baby_classes))
+        paired[units, classes] = item.conj()
     real = np.empty((layout.units, 2 * layout.padded_classes))
     real[:, 0::2], real[:, 1::2] = paired.real, paired.imag
     return real[: layout.packing.hidden, : layout.packing.outputs]
+
+
+def _read_folded(layout: MLPLayout, vector: Slots, joined: int) -> list[Slots]:
+    """Return what is folded into a ciphertext, a value per unit: see `_fold` for the order."""
+    blocks = vector.reshape(layout.units, layout.block)
+    places = {1: [0], 2: [0, 1], 4: [0, 2, 1, 3]}[joined]
+    return [blocks[:, place * layout.block // joined] for place in places]

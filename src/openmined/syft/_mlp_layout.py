@@ -14,6 +14,13 @@ Samples are right-aligned in their block. Inputs and classes come in complex pai
 - W2: classes w_k = W2[:, 2k] + i W2[:, 2k+1], padded to a power of two K = A B; ciphertext (a, b)
   holds W2[unit + b, unit - a B mod K] in every slot of a unit's block.
 - outputs: slot (unit, sample) holds class unit mod K, so each class is there H/K times.
+- dW2: product (a, b) holds unit + b and class unit - a B mod K: zero for classes of padding. With
+  K = 8 (A = 2, B = 4) and e = 1 or 2 classes more than B, products (0, b) and (1, b) are both other
+  than zero only at units u with u mod B < e. So their sums y_b say nearly all, and
+
+      v_j[u] = sum over m of (0, j + m e)[u + m e],   j < e,   m < B / e
+
+  the rest: each of its slots has one term that y does not tell. 4 + e ciphertexts instead of 8.
 """
 
 from __future__ import annotations
@@ -206,6 +213,26 @@ class MLPLayout:
         unit = np.arange(self.units)
         shifted = (unit - a * self.baby_classes) % self.padded_classes
         return (unit + b) % self.units, shifted
+
+    @property
+    def extras(self) -> int:
+        """e, the sums v_j that dW2 is sent with; none: its products are sent as they are."""
+        spare = self.classes - self.baby_classes
+        return spare if self.padded_classes == 8 and spare in (1, 2) else 0
+
+    def separate_outputs(self, sums: list[Slots], extras: list[Slots]) -> list[Slots]:
+        """Return the products (0, b), then (1, b), of dW2 from all y_b and v_j, a value a unit."""
+        unit = np.arange(self.units)
+        live = unit % self.padded_classes < self.classes
+        also = (unit - self.baby_classes) % self.padded_classes < self.classes
+        first = [np.where(live & ~also, item, 0.0) for item in sums]
+        for j, extra in enumerate(extras):
+            terms = range(j, self.baby_classes, self.extras)
+            rest = extra - sum(np.roll(first[b], j - b) for b in terms)
+            for b in terms:
+                first[b] = np.where(live & also, np.roll(rest, b - j), first[b])
+        second = [np.where(also, y - x, 0.0) for y, x in zip(sums, first, strict=True)]
+        return first + second
 
     def distances(self, samples: int) -> dict[tuple[int, int], tuple[Slots, Slots]]:
         """Return, by (group, distance + its shift), the slots and pairs that meet at that distance.

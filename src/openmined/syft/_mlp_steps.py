@@ -83,9 +83,12 @@ def assemble(machine: Machine, sums: Sums) -> tuple[list[Any], list[NDArray[np.b
     """Bring the sums together in few ciphertexts; mark the slots that are read of each."""
     layout = machine.layout
     parts = [_finish_inputs(machine, sums, group) for group in range(len(layout.groups))]
-    outputs = [machine.rescale(machine.relinearize(item)) for item in sums.outputs]
-    folded, marks = _fold(machine, outputs)
-    return parts + folded, layout.input_marks() + marks
+    marks = layout.input_marks()
+    for items in _add_outputs(machine, sums.outputs):
+        folded, chosen = _fold(machine, items)
+        parts += folded
+        marks += chosen
+    return parts, marks
 
 
 def _baby_shifts(machine: Machine, item: Any, group: Group) -> list[Any]:
@@ -235,6 +238,31 @@ def _finish_inputs(machine: Machine, sums: Sums, group: int) -> Any:
     while span < layout.block:
         total = machine.add(total, machine.rotate(total, span))
         span *= 2
+    return total
+
+
+def _add_outputs(machine: Machine, products: list[Any]) -> list[list[Any]]:
+    """Return the products of dW2 at three primes, or fewer sums that tell them: see the layout."""
+    layout = machine.layout
+    baby, extras = layout.baby_classes, layout.extras
+    if not extras:
+        return [[machine.rescale(machine.relinearize(item)) for item in products]]
+    pairs = zip(products[baby:], products[:baby], strict=True)
+    sums = [machine.add(second, first) for second, first in pairs]
+    sums, firsts = (
+        [machine.rescale(machine.relinearize(item)) for item in items]
+        for items in (sums, products[:baby])
+    )
+    return [sums, [_add_turned(machine, firsts[j::extras]) for j in range(extras)]]
+
+
+def _add_turned(machine: Machine, items: list[Any]) -> Any:
+    """Return the sum of item m turned by m e units, by Horner's rule."""
+    total = items[-1]
+    for item in reversed(items[:-1]):
+        for _ in range(machine.layout.extras):
+            total = machine.rotate(total, machine.layout.block)
+        total = machine.add(total, item)
     return total
 
 
