@@ -189,7 +189,7 @@ class PrivacyRequest(Frozen):
 
     epsilon: float = Field(gt=0, le=1000)
     delta: float = Field(gt=0, le=1e-5)
-    """A chance of no privacy at all, so far below one in the number of rows; mines count epsilon."""
+    """A chance of no privacy at all: far below one in the number of rows."""
     level: Literal["record", "client"] = "record"
 
 
