@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import cycle, groupby, product
@@ -22,6 +23,7 @@ from tests.conformance.mines import (
     environment,
     kind_of,
     make_mine,
+    passphrase_file,
     run,
     wait_for,
     wait_submitted,
@@ -90,6 +92,27 @@ def test_killed_anywhere_the_other_goes_on(
     kill(kind_of(victim), folder, moment)
     with Running(kind_of(heir), folder.path):
         score_and_compare(world, folder, opened)
+
+
+def test_mine_js_killed_in_training_leaves_no_training_process(
+    world: MineWorld, tmp_path: Path
+) -> None:
+    folder, _ = make_mine(world, "node-training")
+    world.launch_open()
+    stuck = tmp_path / "python"
+    stuck.write_text(f"#!/bin/sh\nexec '{sys.executable}' -m tests.conformance.stuck_door\n")
+    stuck.chmod(0o700)
+    secret = passphrase_file(tmp_path)
+    command = [*kind_of("node").command, "start", str(folder.path), "--passphrase-file", secret]
+    settings = environment() | {"OPENMINED_PYTHON": str(stuck)}
+    told = folder.path / "training.pid"
+    with subprocess.Popen(command, cwd=ROOT, env=settings, stdout=subprocess.DEVNULL) as mine:
+        wait_for(told.exists)
+        workers = [psutil.Process(int(pid)) for pid in told.read_text().split()]
+        mine.kill()
+    _, alive = psutil.wait_procs(workers, timeout=DEADLINE_S)
+    assert not alive
+    assert not is_running(folder.path)
 
 
 def test_killed_when_the_outcome_is_written_nothing_is_done_twice(world: MineWorld) -> None:
