@@ -179,13 +179,31 @@ class World:
         *scores: tuple[int, int, int],
         model: bytes = MODEL,
         sender: Any = None,
+        batch: int | None = None,
+        version: int | None = None,
     ) -> None:
+        """Score a batch where the campaign stands, unless the test says another place."""
+        state = self.sonar.campaign(campaign)
         self.sonar.score_batch(
-            campaign, accuracy_ppm, model, RECEIPT, list(scores), sender=sender or self.capsule
+            campaign,
+            state.batches + 1 if batch is None else batch,
+            state.version if version is None else version,
+            accuracy_ppm,
+            model,
+            RECEIPT,
+            list(scores),
+            sender=sender or self.capsule,
         )
 
-    def deliver(self, campaign: int, sender: Any = None) -> None:
-        self.sonar.deliver(campaign, DELIVERY, sender=sender or self.capsule)
+    def rotate(self, campaign: int, *, version: int | None = None, sender: Any = None) -> None:
+        if version is None:
+            version = self.sonar.campaign(campaign).version
+        self.sonar.rotate_keys(campaign, version, KEYS, MODEL, sender=sender or self.capsule)
+
+    def deliver(self, campaign: int, sender: Any = None, batch: int | None = None) -> None:
+        if batch is None:
+            batch = self.sonar.campaign(campaign).batches
+        self.sonar.deliver(campaign, batch, DELIVERY, sender=sender or self.capsule)
 
     # -------------------------------------------------------------------- time
 

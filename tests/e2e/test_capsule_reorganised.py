@@ -1,4 +1,4 @@
-"""A reorganisation that takes the newest batch away just when the next one is reported."""
+"""A reorganisation that takes the newest batch or two away just when the next one is reported."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from tests.unit.capsule.capsule_world import CapsuleWorld, capsule_world, rows, settle
 from tests.unit.sonar.chain import wait_for
@@ -61,16 +62,20 @@ def end(world: CapsuleWorld, context: Context, capsule: Capsule, campaign: int) 
     world.delivered(campaign)
 
 
+def receipts(world: CapsuleWorld, campaign: int) -> dict[int, str]:
+    return {e.batch: e.receipt.hex() for e in world.events(campaign, "BatchScored")}
+
+
 class Strike:
     """Takes the newest blocks away once, when it is called."""
 
-    def __init__(self, world: CapsuleWorld) -> None:
-        self.world, self.armed = world, False
+    def __init__(self, world: CapsuleWorld, blocks: int = 1) -> None:
+        self.world, self.blocks, self.armed = world, blocks, False
 
     def __call__(self) -> None:
         if self.armed:
             self.armed = False
-            self.world.anvil.reorganise(1)
+            self.world.anvil.reorganise(self.blocks)
 
 
 def test_before_the_report_is_sent_it_is_seen(world: CapsuleWorld) -> None:
@@ -91,25 +96,61 @@ def test_before_the_report_is_sent_it_is_seen(world: CapsuleWorld) -> None:
         assert report.ok, str(report)
 
 
-def test_a_report_that_was_mined_in_anothers_place_is_followed(
-    world: CapsuleWorld, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("lost", "moment"), [(1, "_submit"), (2, "send")], ids=["when-signed", "two-before-it-is-sent"]
+)
+def test_a_displaced_report_lands_in_its_own_place(
+    world: CapsuleWorld, monkeypatch: pytest.MonkeyPatch, lost: int, moment: str
 ) -> None:
-    strike = Strike(world)
+    strike = Strike(world, lost)
     with world.context() as context:
         capsule, campaign, manifest = begin(world, context)
-        while world.state(campaign).batches < 2:
+        for extra in range(lost - 1):
+            world.contribute(campaign, manifest, 0, rows(300, seed=5 + extra))
+        last = 2 + lost
+        while world.state(campaign).batches < last - 1:
             capsule.turn()
-        real = context.contract.score_batch
+        sender = context.contract._sender
+        real = getattr(sender, moment)
 
-        def score_batch(*arguments: Any) -> Any:
+        def send(*arguments: Any) -> Any:
             strike()
             return real(*arguments)
 
-        monkeypatch.setattr(context.contract, "score_batch", score_batch)
+        monkeypatch.setattr(sender, moment, send)
+        before = receipts(world, campaign)
         strike.armed = True
         score_all(world, capsule, campaign)
         assert not strike.armed
-        assert any(line["event"] == "renumbered" for line in world.log)
-        world.contribute(campaign, manifest, 0, rows(400, seed=4))
-        score_all(world, capsule, campaign)
+        (refused,) = [line for line in world.log if line["event"] == "refused"]
+        assert "Sonar: another batch is due" in refused["cause"]
+        # The chain has the same reports again, and the refused one after them: none anew.
+        intent = context.state.intent(campaign, "batch", last)
+        assert intent is not None
+        assert receipts(world, campaign) == {**before, last: intent["receipt"]}
+        assert sum(line["event"] == "scored" for line in world.log) == last
         end(world, context, capsule, campaign)
+        report = audit_campaign(world.data_scientist, world.store, campaign)
+        assert report.ok, str(report)
+
+
+def test_work_that_the_chain_took_back_is_not_delivered(world: CapsuleWorld) -> None:
+    with world.context() as context:
+        manifest = world.manifest(target_ppm=999_000, scoring={"window_s": 0, "batch": 1})
+        capsule = Capsule(context)
+        campaign = world.launch(manifest)
+        settle(capsule)
+        for miner, count in ((0, 2), (1, 200)):
+            world.contribute(campaign, manifest, miner, rows(count, seed=miner + 1))
+            settle(capsule)
+        paid, lost = (context.recall(campaign, "weights", version) for version in (2, 3))
+        assert paid is not None
+        assert lost is not None
+        world.anvil.reorganise(2)  # gradient and report: nobody is paid for it any more
+        settle(capsule)
+        assert (world.state(campaign).gradients, world.state(campaign).batches) == (1, 1)
+        world.anvil.travel(3601)
+        settle(capsule)
+        delivered, _ = world.delivered(campaign)
+        far = float(np.abs(delivered - lost[0]["weights"]).max())
+        assert float(np.abs(delivered - paid[0]["weights"]).max()) < far / 100

@@ -120,7 +120,7 @@ def test_a_campaign_on_hardhat(url: str, tmp_path: Path) -> None:
     node.call("evm_setAutomine", True)
 
     # 2 points of 80 %, bounty 1000: 25.
-    capsule.score_batch(campaign, 120_000, NO_MODEL, RECEIPT, [Score(0, 1_000_000)])
+    capsule.score_batch(campaign, 1, 1, 120_000, NO_MODEL, RECEIPT, [Score(0, 1_000_000)])
     assert miner.credit(ETH, wallets[2].address) == 25 + 10
     miner.withdraw()
     names = [event.name for event in cursor.poll().events]

@@ -109,7 +109,9 @@ class Play:
             Score(pending[0], PPM, 0),
             *(Score(gradient, 0, self.random.choice([3, 128])) for gradient in pending[1:]),
         ]
-        self.capsule.score_batch(campaign, accuracy, b"\xa1" * 32, b"\xa3" * 32, scores)
+        self.capsule.score_batch(
+            campaign, state.batches + 1, state.version, accuracy, b"\xa1" * 32, b"\xa3" * 32, scores
+        )
         pending.clear()
 
     def forget(self) -> None:

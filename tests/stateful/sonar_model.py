@@ -277,6 +277,8 @@ class SonarModel:
     def score_batch(
         self,
         number: int,
+        batch: int,
+        version: int,
         accuracy_ppm: int,
         model: bytes,
         receipt: bytes,
@@ -289,6 +291,8 @@ class SonarModel:
         require(accuracy_ppm <= PPM, "Sonar: accuracy above 100 %")
         require(len(scores) > 0, "Sonar: empty batch")
         require(len(scores) <= campaign.terms.max_batch, "Sonar: batch too large")
+        require(batch == campaign.batches + 1, "Sonar: another batch is due")
+        require(version == campaign.version, "Sonar: another version is current")
         seen: set[int] = set()
         for score in scores:
             known = score.gradient < len(campaign.gradients) and score.gradient not in seen
@@ -322,19 +326,23 @@ class SonarModel:
         campaign.terms = terms
         campaign.best_ppm = reached
 
-    def rotate_keys(self, number: int, keys: bytes, model: bytes, *, sender: str) -> None:
+    def rotate_keys(
+        self, number: int, version: int, keys: bytes, model: bytes, *, sender: str
+    ) -> None:
         campaign = self._known(number)
         self._require_capsule_may_act(campaign, sender)
+        require(version == campaign.version, "Sonar: another version is current")
         campaign.epoch += 1
         campaign.version += 1
 
-    def deliver(self, number: int, delivery: bytes, *, sender: str) -> None:
+    def deliver(self, number: int, batch: int, delivery: bytes, *, sender: str) -> None:
         campaign = self._known(number)
         terms = campaign.terms
         self._require_capsule_may_act(campaign, sender)
         full = len(campaign.gradients) == terms.max_gradients and campaign.pending == 0
         done = campaign.best_ppm >= terms.target_ppm or self.now >= terms.deadline or full
         require(done, "Sonar: not finished")
+        require(batch == campaign.batches, "Sonar: not the last batch")
         self._end(campaign, DELIVERED, terms.fee)
         self._credit(terms.token, terms.capsule, terms.fee)
 

@@ -607,6 +607,14 @@ export const SONAR_ABI = [
     "type": "uint256"
    },
    {
+    "name": "batch",
+    "type": "uint256"
+   },
+   {
+    "name": "version",
+    "type": "uint256"
+   },
+   {
     "name": "accuracy_ppm",
     "type": "uint256"
    },
@@ -649,6 +657,10 @@ export const SONAR_ABI = [
     "type": "uint256"
    },
    {
+    "name": "version",
+    "type": "uint256"
+   },
+   {
     "name": "keys",
     "type": "bytes32"
    },
@@ -666,6 +678,10 @@ export const SONAR_ABI = [
   "inputs": [
    {
     "name": "campaign",
+    "type": "uint256"
+   },
+   {
+    "name": "batch",
     "type": "uint256"
    },
    {
@@ -1022,7 +1038,7 @@ export const SONAR_ABI = [
 ] as const;
 
 /** sha2-256 of the code that is deployed. */
-export const SONAR_CODE_SHA256 = "e9154f44827a5bcc45a6751517d35815b40927cb51dda667ab204a136e05ed6c";
+export const SONAR_CODE_SHA256 = "3e885579534c37f513cdb15ba3f7674db889cb9e236e332d7bb0b5d4c84a6140";
 
 export const ADVICE: Record<string, string> = {
   "Sonar: nonce used": "this launch is already a campaign; find it with campaign_of(...)",
@@ -1051,6 +1067,9 @@ export const ADVICE: Record<string, string> = {
   "Sonar: version not published": "train on a version that Capsule has published",
   "Sonar: no gradients left": "the campaign has had as many gradients as its terms allow",
   "Sonar: gradient not pending": "it was scored already: read the chain before scoring",
+  "Sonar: another batch is due": "the chain stands elsewhere: read it, then report what is due",
+  "Sonar: another version is current": "the chain stands elsewhere: read it, then decide anew",
+  "Sonar: not the last batch": "a report came or was lost since: read the chain, then deliver",
   "Sonar: wrong sum of shares": "shares sum to 1_000_000 when the batch counts, to 0 when not",
   "Sonar: grace is over": "anyone can expire the campaign now",
   "Sonar: not finished": "deliver at the target, at the deadline, or when no gradient can come",

@@ -1,4 +1,4 @@
-"""A batch from pending gradients to payment: gather, open, score, record, report, adopt."""
+"""A batch from sealed gradients to its recorded intent: open, score, publish; or replay it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,8 @@ from openmined.capsule._bench import (
     KEPT_VERSIONS,
     Bench,
     campaign_keys,
-    pack_memory,
-    read_fingerprints,
     sketch_key,
     standing_of,
-    unpack_memory,
     version_weights,
 )
 from openmined.capsule._context import Array, Context
@@ -33,6 +30,7 @@ from openmined.capsule._errors import ReplayFailed
 from openmined.capsule._gathering import Gathered, refetch
 from openmined.capsule._privacy import ClientPrivacy, plan_privacy, score_privately
 from openmined.capsule._publishing import publish_model
+from openmined.capsule._reports import record_batch
 from openmined.capsule._scoring import (
     Rules,
     ScoredBatch,
@@ -44,15 +42,11 @@ from openmined.capsule._scoring import (
 from openmined.capsule._state import CampaignRow, Pending
 from openmined.capsule._steps import Step
 from openmined.protocol import Reason, ReceiptEntry, ReceiptManifest
-from openmined.sonar import NO_MODEL, CampaignState, ChainError, Score
+from openmined.sonar import NO_MODEL, CampaignState
 from openmined.storage import put_manifest
 from openmined.syft import MLPClassifier, RangeError, encrypt_model
 
 _UNOPENED = (Reason.OVER_QUOTA, Reason.UNAVAILABLE, Reason.CLOSED)
-
-KEPT_INTENTS = 16
-"""Batches that can still be sent again after a reorganisation."""
-
 
 def prepare_batch(
     ctx: Context, bench: Bench, row: CampaignRow, chain: CampaignState, gathered: Gathered
@@ -81,7 +75,7 @@ def prepare_batch(
         ],
         "envelopes": {str(one.gradient): one.envelope.hex() for one in everyone},
     }
-    _record(ctx, row, scored, intent, decryptions)
+    record_batch(ctx, row, scored, intent, decryptions)
 
 
 def replay_batch(ctx: Context, bench: Bench, row: CampaignRow, reported: dict[str, Any]) -> None:
@@ -129,7 +123,7 @@ def replay_batch(ctx: Context, bench: Bench, row: CampaignRow, reported: dict[st
         "scores": [],
         "envelopes": {},
     }
-    _record(ctx, row, scored, intent, decryptions)
+    record_batch(ctx, row, scored, intent, decryptions)
 
 
 def _score_gathered(
@@ -348,29 +342,6 @@ def _publish_receipt(
     return put_manifest(ctx.store, receipt)
 
 
-def _record(
-    ctx: Context, row: CampaignRow, scored: ScoredBatch, intent: dict[str, Any], decryptions: int
-) -> None:
-    """Write draft and intent of a batch, and count what was decrypted, at once."""
-    facts, batch = row.facts, row.facts["batches"] + 1
-    epoch = str(facts["epoch"])
-    arrays = pack_memory(scored.memory)
-    arrays |= {f"sketch-{f.gradient}": f.sketch for f in scored.fingerprints}
-    if scored.weights is not None:
-        arrays["weights"] = scored.weights
-    owners = {str(f.gradient): [f.miner, f.version] for f in scored.fingerprints}
-    counted = {
-        **facts["decryptions"],
-        epoch: facts["decryptions"].get(epoch, 0) + decryptions,
-    }
-    with ctx.state.change():
-        ctx.keep(row.id, "draft", batch, arrays, owners=owners)
-        ctx.state.put_intent(row.id, "batch", batch, {"before": facts, **intent})
-        released = f"batch {batch}: {scored.accuracy_ppm} ppm"
-        ctx.state.add_release(row.id, facts["epoch"], "accuracy", released)
-        ctx.state.put_campaign(replace(row, facts={**facts, "decryptions": counted}))
-
-
 def _entry(one: Pending, verdict: Verdict) -> ReceiptEntry:
     return ReceiptEntry(
         gradient=one.gradient,
@@ -381,90 +352,6 @@ def _entry(one: Pending, verdict: Verdict) -> ReceiptEntry:
         reason=int(verdict.reason),
         note=verdict.note[:400],
     )
-
-
-def intent_still_fits(intent: dict[str, Any], pending: Sequence[Pending]) -> bool:
-    """Whether the gradients of a recorded batch are still pending as they were."""
-    found = {str(one.gradient): one.envelope.hex() for one in pending}
-    return all(found.get(name) == digest for name, digest in intent["envelopes"].items())
-
-
-def send_batch(ctx: Context, campaign: int, batch: int, intent: dict[str, Any]) -> None:
-    """Report a recorded batch."""
-    ctx.reach(
-        Step.REPORT,
-        campaign,
-        batch=batch,
-        accuracy_ppm=intent["accuracy_ppm"],
-        accepted=sum(1 for _, _, reason in intent["scores"] if not reason),
-    )
-    stands = ctx.contract.campaign(campaign).batches
-    if stands != batch - 1:
-        # The contract would take it all the same, in another batch's place.
-        raise ChainError(f"campaign {campaign} has {stands} batches now: batch {batch} is not due")
-    model = bytes.fromhex(intent["model"]) if intent["model"] else NO_MODEL
-    scores = [Score(*map(int, score)) for score in intent["scores"]]
-    ctx.contract.score_batch(
-        campaign, intent["accuracy_ppm"], model, bytes.fromhex(intent["receipt"]), scores
-    )
-
-
-def renumber_draft(ctx: Context, row: CampaignRow, drafted: int, batch: int) -> None:
-    """Let a draft count as another batch: its report was mined in the place of that one."""
-    intent = ctx.state.intent(row.id, "batch", drafted)
-    kept = ctx.recall(row.id, "draft", drafted)
-    if intent is None or kept is None:
-        raise ReplayFailed(f"campaign {row.id}: the draft of batch {drafted} is gone")
-    arrays, facts = kept
-    ctx.log.write("renumbered", campaign=row.id, drafted=drafted, batch=batch)
-    with ctx.state.change():
-        ctx.keep(row.id, "draft", batch, arrays, **facts)
-        ctx.state.put_intent(row.id, "batch", batch, {**intent, "before": row.facts})
-
-
-def adopt_batch(ctx: Context, bench: Bench, row: CampaignRow, batch: int) -> CampaignRow:
-    """Make a reported batch's weights the current ones."""
-    ctx.reach(Step.ADOPT_BATCH, row.id, batch=batch)
-    intent = ctx.state.intent(row.id, "batch", batch)
-    kept = ctx.recall(row.id, "draft", batch)
-    assert intent is not None
-    assert kept is not None
-    arrays, facts_of_draft = kept
-    facts = {**row.facts, "batches": batch}
-    with ctx.state.change():
-        if intent["model"]:
-            version = facts["version"] + 1
-            facts = {
-                **facts,
-                "version": version,
-                "models": {**facts["models"], str(version): intent["model"]},
-                "epochs": {**facts["epochs"], str(version): facts["epoch"]},
-            }
-            ctx.keep(row.id, "weights", version, {"weights": arrays["weights"]})
-            ctx.keep(row.id, "memory", version, pack_memory(unpack_memory(arrays)))
-            _keep_best(ctx, row.id, arrays["weights"], intent["accuracy_ppm"])
-            ctx.state.drop_sealed(row.id, "weights", version - KEPT_VERSIONS)
-            ctx.state.drop_sealed(row.id, "memory", version - KEPT_INTENTS)
-        sketches = {
-            name.removeprefix("sketch-"): array
-            for name, array in arrays.items()
-            if name.startswith("sketch-")
-        }
-        owners = facts_of_draft["owners"]
-        ctx.keep(row.id, "fingerprints", batch, sketches, owners=owners)
-        ctx.state.drop_sealed(row.id, "draft", batch - KEPT_INTENTS)
-        ctx.state.drop_intent(row.id, "batch", batch - KEPT_INTENTS)
-        adopted = replace(row, facts=facts)
-        ctx.state.put_campaign(adopted)
-    if bench.known is not None:
-        bench.known += read_fingerprints(sketches, owners)
-    return adopted
-
-
-def _keep_best(ctx: Context, campaign: int, weights: Array, accuracy_ppm: int) -> None:
-    best = ctx.recall(campaign, "best", 0)
-    if best is None or accuracy_ppm >= best[1]["ppm"]:
-        ctx.keep(campaign, "best", 0, {"weights": weights}, ppm=accuracy_ppm)
 
 
 def _seed(row: CampaignRow, batch: int) -> int:

@@ -12,6 +12,7 @@ from openmined.capsule._bench import Bench, campaign_keys
 from openmined.capsule._context import Array, Context
 from openmined.capsule._errors import StateError
 from openmined.capsule._pgp import parse_certificate
+from openmined.capsule._reports import best_weights
 from openmined.capsule._state import CampaignRow, Pending
 from openmined.capsule._steps import Step
 from openmined.protocol import DeliveryManifest, accuracy_to_ppm
@@ -52,7 +53,8 @@ def prepare_delivery(ctx: Context, bench: Bench, row: CampaignRow, chain: Campai
     )
     digest = put_manifest(ctx.store, manifest)
     ctx.reach(Step.RECORD_DELIVERY, row.id)
-    ctx.state.put_intent(row.id, "deliver", 0, {"delivery": digest.hex()})
+    intent = {"delivery": digest.hex(), "batch": row.facts["batches"]}
+    ctx.state.put_intent(row.id, "deliver", 0, intent)
 
 
 def _release(
@@ -62,7 +64,7 @@ def _release(
     kept = ctx.recall(row.id, "released", 0)
     if kept is not None:
         return kept[0]["weights"], kept[1]
-    best = ctx.recall(row.id, "best", 0)
+    best = best_weights(ctx, row.id)
     if best is None:
         raise StateError(f"campaign {row.id}: its best weights are gone; restore a backup")
     ctx.reach(Step.RELEASE, row.id, best_ppm=chain.best_ppm)
@@ -74,7 +76,7 @@ def _release(
         max_decryptions=ctx.settings.release.max_decryptions,
         max_releases=ctx.settings.release.model_releases,
     )
-    weights, after = release_weights(best[0]["weights"], campaign_keys(ctx, bench, epoch), ledger)
+    weights, after = release_weights(best, campaign_keys(ctx, bench, epoch), ledger)
     accuracy = bench.validation.score(bench.validation.outputs(weights))
     step = bench.manifest.scoring.release_step_ppm
     facts = {
@@ -125,7 +127,7 @@ def send_delivery(ctx: Context, campaign: int) -> None:
     intent = ctx.state.intent(campaign, "deliver", 0)
     assert intent is not None
     ctx.reach(Step.DELIVER, campaign)
-    ctx.contract.deliver(campaign, bytes.fromhex(intent["delivery"]))
+    ctx.contract.deliver(campaign, intent["batch"], bytes.fromhex(intent["delivery"]))
 
 
 def return_bonds(ctx: Context, campaign: int, pending: list[Pending], most: int) -> None:

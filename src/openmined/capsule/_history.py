@@ -11,16 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from openmined.capsule._batches import (
-    KEPT_INTENTS,
-    adopt_batch,
-    renumber_draft,
-    replay_batch,
-)
+from openmined.capsule._batches import replay_batch
 from openmined.capsule._bench import Bench
 from openmined.capsule._context import Context, keys_file
 from openmined.capsule._errors import ReplayFailed, StateError
-from openmined.capsule._rotation import adopt_keys, request_rotation
+from openmined.capsule._reports import adopt_batch, forget_best
+from openmined.capsule._rotation import adopt_keys
 from openmined.capsule._state import CampaignRow, SeenEvent
 from openmined.sonar import CampaignState
 
@@ -72,18 +68,6 @@ def _is_replaced(ctx: Context, row: CampaignRow) -> bool:
     return bool(intent["receipt"] != reported["receipt"])
 
 
-def _find_draft(ctx: Context, campaign: int, batch: int, receipt: str) -> int | None:
-    """Return the number under which this Capsule drafted a report, None if it did not.
-
-    It is another one when the chain lost the batch before it.
-    """
-    for number in (batch, *range(batch + 1, batch + KEPT_INTENTS)):
-        intent = ctx.state.intent(campaign, "batch", number)
-        if intent is not None and intent["receipt"] == receipt:
-            return int(number)
-    return None
-
-
 def _outstanding(ctx: Context, row: CampaignRow) -> list[SeenEvent]:
     batches = [
         event
@@ -105,15 +89,11 @@ def _follow(ctx: Context, bench: Bench, row: CampaignRow, event: SeenEvent) -> C
     batch = facts["batch"]
     if batch != row.facts["batches"] + 1:
         raise StateError(f"campaign {row.id}: batch {row.facts['batches'] + 1} was never seen")
-    drafted = _find_draft(ctx, row.id, batch, facts["receipt"])
-    if drafted is None:
+    intent = ctx.state.intent(row.id, "batch", batch)
+    if intent is None or intent["receipt"] != facts["receipt"]:
         ctx.log.write("replaying", campaign=row.id, batch=batch)
         replay_batch(ctx, bench, row, facts)
         row = ctx.state.campaign(row.id) or row
-    elif drafted != batch:
-        renumber_draft(ctx, row, drafted, batch)
-        # Its model names the version that it was made for: new keys bring one that mines accept.
-        request_rotation(ctx.state, row.id, row.facts["epoch"])
     return adopt_batch(ctx, bench, row, batch)
 
 
@@ -144,7 +124,9 @@ def _take_back(ctx: Context, bench: Bench, row: CampaignRow) -> CampaignRow:
     # What was decrypted stays decrypted.
     facts = {**newest["before"], "decryptions": row.facts["decryptions"]}
     row = replace(row, facts=facts)
-    ctx.state.put_campaign(row)
+    with ctx.state.change():
+        ctx.state.put_campaign(row)
+        forget_best(ctx, row.id, facts["batches"])
     bench.weights.clear()
     bench.memory, bench.known = None, None
     return row

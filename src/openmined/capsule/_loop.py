@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from openmined.capsule import _batches, _delivery, _gathering, _opening
+from openmined.capsule import _batches, _delivery, _gathering, _opening, _reports
 from openmined.capsule._bench import Bench, load_bench
 from openmined.capsule._combination import load_solver
 from openmined.capsule._context import Context
@@ -51,6 +51,9 @@ _OPEN_BENCHES = 16
 _SHOW_EVERY_S = 5.0
 _CLOCK_S = 600.0
 """Signatures made with a clock further ahead than this are refused by those who verify them."""
+
+_DISPLACED = ("Sonar: another batch is due", "Sonar: another version is current")
+"""What the contract says of a report that was made for another place than where it stands."""
 
 _FINALITY_S = 600.0
 """After a final event, secrets are kept this long, so that a reorganisation finds them."""
@@ -308,7 +311,9 @@ class Capsule:
         ctx = self._ctx
         batch = row.facts["batches"] + 1
         intent = ctx.state.intent(chain.id, "batch", batch)
-        if intent is not None and not self._usable(intent, chain, row, pending):
+        if intent is not None and not _reports.intent_still_fits(
+            intent, row, chain.best_ppm, pending
+        ):
             ctx.state.drop_intent(chain.id, "batch", batch)
             intent = None
         if intent is None and rotation_is_due(ctx, row):
@@ -324,30 +329,15 @@ class Capsule:
             intent = ctx.state.intent(chain.id, "batch", batch)
             assert intent is not None
         try:
-            _batches.send_batch(ctx, chain.id, batch, intent)
+            _reports.send_batch(ctx, chain.id, batch, intent)
         except Reverted as refusal:
-            # Another report came first, or the chain was reorganised: look again, then decide.
             ctx.log.write("refused", campaign=chain.id, batch=batch, cause=str(refusal))
+            if refusal.reason in _DISPLACED:
+                raise  # the report still fits once the chain is where it was, or is told otherwise
+            # Another report came first, or the chain was reorganised: look again, then decide.
             if ctx.contract.campaign(chain.id).batches == chain.batches:
                 ctx.state.drop_intent(chain.id, "batch", batch)
         return True
-
-    def _usable(
-        self,
-        intent: dict[str, Any],
-        chain: CampaignState,
-        row: CampaignRow,
-        pending: list[Pending],
-    ) -> bool:
-        same_place = (intent["before"]["version"], intent["before"]["epoch"]) == (
-            row.facts["version"],
-            row.facts["epoch"],
-        )
-        return (
-            same_place
-            and intent["best_ppm"] == chain.best_ppm
-            and _batches.intent_still_fits(intent, pending)
-        )
 
     def _wait_for_mines(self, chain: CampaignState, bench: Bench, pending: list[Pending]) -> bool:
         batch = min(bench.manifest.scoring.batch, chain.terms.max_batch)
@@ -368,7 +358,8 @@ class Capsule:
 
     def _deliver(self, chain: CampaignState, row: CampaignRow, bench: Bench) -> bool:
         ctx = self._ctx
-        if ctx.state.intent(chain.id, "deliver", 0) is None:
+        intent = ctx.state.intent(chain.id, "deliver", 0)
+        if intent is None or intent["batch"] != row.facts["batches"]:
             _delivery.prepare_delivery(ctx, bench, row, chain)
         try:
             _delivery.send_delivery(ctx, chain.id)

@@ -13,7 +13,7 @@ from typing import Any
 from openmined.capsule._bench import Bench, pack_memory, standing_of
 from openmined.capsule._context import Context, keys_file
 from openmined.capsule._publishing import publish_keys, publish_model
-from openmined.capsule._state import CampaignRow, State
+from openmined.capsule._state import CampaignRow, State, same_model
 from openmined.capsule._steps import Step
 from openmined.syft import SecretKeys, choose_parameters, generate_keys
 
@@ -36,10 +36,15 @@ def rotate_keys(ctx: Context, bench: Bench, row: CampaignRow) -> None:
     """Make and publish keys of the next epoch, write the intent, and send rotate_keys."""
     epoch = row.facts["epoch"] + 1
     intent = ctx.state.intent(row.id, "rotate", epoch)
-    if intent is None or intent["before"]["version"] != row.facts["version"]:
+    if intent is None or not same_model(intent["before"], row.facts):
         intent = _prepare(ctx, bench, row, epoch)
     ctx.reach(Step.ROTATE_KEYS, row.id, epoch=epoch)
-    ctx.contract.rotate_keys(row.id, bytes.fromhex(intent["keys"]), bytes.fromhex(intent["model"]))
+    ctx.contract.rotate_keys(
+        row.id,
+        row.facts["version"],
+        bytes.fromhex(intent["keys"]),
+        bytes.fromhex(intent["model"]),
+    )
 
 
 def _prepare(ctx: Context, bench: Bench, row: CampaignRow, epoch: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import contextlib
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,6 +88,15 @@ class CampaignRow:
     """Digest of who launched what: tells a campaign from another of the same number."""
     phase: str
     facts: dict[str, Any]
+
+
+def same_model(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two records of a campaign stand at one model: same version, epoch and digest."""
+    version = one["version"]
+    return bool(
+        (version, one["epoch"]) == (other["version"], other["epoch"])
+        and one["models"][str(version)] == other["models"][str(version)]
+    )
 
 
 class State:
@@ -294,12 +303,15 @@ class State:
         )
         return [int(row[0]) for row in rows]
 
-    def drop_sealed(self, campaign: int, kind: str | None = None, below: int = 2**62) -> None:
-        """Delete sealed bytes of a campaign, of one kind and below a number if given."""
+    def drop_sealed(
+        self, campaign: int, kind: str | None = None, *, below: int = 2**62, above: int = -1
+    ) -> None:
+        """Delete sealed bytes of a campaign, of one kind and between two numbers if given."""
         with self.change() as db:
             db.execute(
-                "DELETE FROM sealed WHERE campaign = ? AND kind = coalesce(?, kind) AND number < ?",
-                (campaign, kind, below),
+                "DELETE FROM sealed WHERE campaign = ? AND kind = coalesce(?, kind) "
+                "AND number < ? AND number > ?",
+                (campaign, kind, below, above),
             )
 
     # --------------------------------------------------------------- intents

@@ -191,25 +191,35 @@ class SonarContract:
     def score_batch(
         self,
         campaign: int,
+        batch: int,
+        version: int,
         accuracy_ppm: int,
         model: bytes,
         receipt: bytes,
         scores: Sequence[Score],
     ) -> Receipt:
-        """Report a scored batch; `model` is 32 zero bytes when no new version was made."""
-        arguments = (accuracy_ppm, checked_digest(model), checked_digest(receipt))
+        """Report a scored batch; `model` is 32 zero bytes when no new version was made.
+
+        It names its place: the batch's number (from 1) and the model version that it was scored
+        on. When the chain stands elsewhere (another report came first, or a reorganisation took
+        one away) it is refused, and counts in no other batch's place.
+        """
+        place = (campaign, batch, version)
+        digests = (checked_digest(model), checked_digest(receipt))
         rows = [(score.gradient, score.share_ppm, score.reason) for score in scores]
-        return self._transact("score_batch", campaign, *arguments, rows)[0]
+        return self._transact("score_batch", *place, accuracy_ppm, *digests, rows)[0]
 
-    def rotate_keys(self, campaign: int, keys: bytes, model: bytes) -> Receipt:
-        """Publish new keys, and the model encrypted anew."""
-        return self._transact("rotate_keys", campaign, checked_digest(keys), checked_digest(model))[
-            0
-        ]
+    def rotate_keys(self, campaign: int, version: int, keys: bytes, model: bytes) -> Receipt:
+        """Publish new keys, and the current model, of this version, encrypted anew."""
+        digests = (checked_digest(keys), checked_digest(model))
+        return self._transact("rotate_keys", campaign, version, *digests)[0]
 
-    def deliver(self, campaign: int, delivery: bytes) -> Receipt:
-        """Publish the digest of the delivery: the fee is credited, the remainder refunded."""
-        return self._transact("deliver", campaign, checked_digest(delivery))[0]
+    def deliver(self, campaign: int, batch: int, delivery: bytes) -> Receipt:
+        """Publish the digest of the delivery: the fee is credited, the remainder refunded.
+
+        `batch` is the last one scored (0: none), so that nothing unpaid is delivered.
+        """
+        return self._transact("deliver", campaign, batch, checked_digest(delivery))[0]
 
     # Miners' calls.
 

@@ -72,6 +72,8 @@ def test_what_is_kept_and_dropped(state: State) -> None:
     state.put_sealed(7, "best", 0, age)
     state.drop_sealed(7, "weights", below=3)
     assert state.sealed_numbers(7, "weights") == [3, 4]
+    state.drop_sealed(7, "weights", above=3)
+    assert state.sealed_numbers(7, "weights") == [3]
     state.put_campaign(CampaignRow(7, "launch", "open", {"version": 4}))
     state.drop_campaign(7)
     assert state.sealed_numbers(7, "best") == []

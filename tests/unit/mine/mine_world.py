@@ -200,7 +200,7 @@ class MineWorld:
         )
         version = self.capsule.campaign(opened.campaign).version + 1
         model = self.publish_model(opened, version, weights)
-        self.capsule.rotate_keys(opened.campaign, opened.keys_digest, model)
+        self.capsule.rotate_keys(opened.campaign, version - 1, opened.keys_digest, model)
 
     def publish_keys(
         self,
@@ -270,6 +270,7 @@ class MineWorld:
         manifest = get_manifest(self.store, event.envelope, GradientManifest)
         sealed = get_ref(self.store, manifest.envelope)
         plain = pysequoia.decrypt(sealed, decryptor=self.certificate.decryptor()).bytes
+        assert plain is not None
         return decode_gradient_body(plain)
 
     def decrypt(self, opened: Opened, event: GradientSubmitted) -> np.ndarray[Any, Any]:
@@ -282,13 +283,14 @@ class MineWorld:
     def score(
         self, opened: Opened, accuracy_ppm: int, scores: list[Score], weights: Any = None
     ) -> None:
-        version = self.capsule.campaign(opened.campaign).version
+        state = self.capsule.campaign(opened.campaign)
+        place = (opened.campaign, state.batches + 1, state.version)
         model = (
             bytes(32)
             if weights is None
-            else self.publish_model(opened, version + 1, np.asarray(weights))
+            else self.publish_model(opened, state.version + 1, np.asarray(weights))
         )
-        self.capsule.score_batch(opened.campaign, accuracy_ppm, model, b"\x07" * 32, scores)
+        self.capsule.score_batch(*place, accuracy_ppm, model, b"\x07" * 32, scores)
 
 
 @contextmanager

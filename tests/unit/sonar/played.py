@@ -145,7 +145,9 @@ class PlayedCapsule:
             "software": "a test",
         }
         digest = put_manifest(self.store, ReceiptManifest(**values | dict(receipt or {})))
-        self.contract.score_batch(campaign, accuracy_ppm, model, digest, scores)
+        self.contract.score_batch(
+            campaign, state.batches + 1, state.version, accuracy_ppm, model, digest, scores
+        )
 
     def deliver(
         self,
@@ -178,4 +180,4 @@ class PlayedCapsule:
             "message": put_ref(self.store, message, "delivery"),
         }
         delivery = put_manifest(self.store, DeliveryManifest(**values | (manifest or {})))
-        self.contract.deliver(campaign, delivery)
+        self.contract.deliver(campaign, state.batches, delivery)

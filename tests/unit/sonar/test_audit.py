@@ -65,7 +65,7 @@ def test_an_honest_campaign_passes_without_any_key(scene: Scene) -> None:
         assert report.paid == campaign.spend().paid > 0
         assert report.bad_batches == ()
         assert "all 5 payouts of 3 batches follow" in str(report)
-    scene.world.capsule.deliver(campaign.id, DELIVERY)
+    scene.world.capsule.deliver(campaign.id, 3, DELIVERY)
     assert campaign.audit().ok
     assert campaign.audit().to_json()["ok"] is True
 
@@ -161,7 +161,7 @@ def test_a_node_that_hides_the_launch(scene: Scene) -> None:
 
 def test_a_refund_that_does_not_add_up(scene: Scene) -> None:
     campaign = run_honestly(scene)
-    scene.world.capsule.deliver(campaign.id, DELIVERY)
+    scene.world.capsule.deliver(campaign.id, 3, DELIVERY)
     events = [
         replace(event, refund=event.refund + 1) if isinstance(event, CampaignDelivered) else event
         for event in campaign.events()
@@ -174,7 +174,7 @@ def test_a_refund_that_does_not_add_up(scene: Scene) -> None:
 def test_bonds_reclaimed_after_the_end_are_no_fault(own_scene: Scene) -> None:
     scene = own_scene
     campaign = run_honestly(scene)
-    scene.world.capsule.deliver(campaign.id, DELIVERY)
+    scene.world.capsule.deliver(campaign.id, 3, DELIVERY)
     assert not any(isinstance(event, BondReclaimed) for event in campaign.events())
     other = scene.launch(repeat=1, bond=10)
     scene.capsule.open(other.id)

@@ -44,8 +44,8 @@ def test_a_campaign_from_launch_to_withdrawal(world: World) -> None:
     assert submitted.gradient == 0
     assert world.miner.gradient(campaign, 0).status == GradientStatus.PENDING
 
-    world.capsule.score_batch(campaign, 800_000, NO_MODEL, RECEIPT, [Score(0, 1_000_000)])
-    world.capsule.deliver(campaign, DELIVERY)
+    world.capsule.score_batch(campaign, 1, 1, 800_000, NO_MODEL, RECEIPT, [Score(0, 1_000_000)])
+    world.capsule.deliver(campaign, 1, DELIVERY)
 
     earned = (800_000 - 101_000) * 1000 // 800_000
     miner = world.miner.wallet.address
@@ -133,7 +133,7 @@ def test_cancel_top_up_reject_rotate(world: World) -> None:
     assert rejected.arguments() == {"campaign": campaign, "reason": "ä" * 48, "refund": 1000}
 
     campaign = world.launch_open(7)
-    world.capsule.rotate_keys(campaign, b"\5" * 32, b"\6" * 32)
+    world.capsule.rotate_keys(campaign, 1, b"\5" * 32, b"\6" * 32)
     state = world.data_scientist.campaign(campaign)
     assert (state.version, state.epoch) == (2, 2)
 
@@ -172,7 +172,7 @@ def test_rejected_gradients_lose_or_keep_their_bond(world: World) -> None:
     for _ in range(2):
         world.miner.submit_gradient(campaign, 1, ENVELOPE)
     scores = [Score(0, 0, Reason.HARMFUL), Score(1, 0, Reason.STALE)]
-    world.capsule.score_batch(campaign, 100_000, NO_MODEL, RECEIPT, scores)
+    world.capsule.score_batch(campaign, 1, 1, 100_000, NO_MODEL, RECEIPT, scores)
     state = world.data_scientist.campaign(campaign)
     assert (state.terms.bounty, state.pending, state.batches) == (1010, 0, 1)
     (batch,) = [e for e in world.capsule.events(0, campaign=campaign) if isinstance(e, BatchScored)]

@@ -30,7 +30,7 @@ def test_a_campaign_in_a_token(world: World, token: Token, mood: int) -> None:
     for _ in range(2):
         world.miner.submit_gradient(campaign, 1, ENVELOPE)
     world.capsule.score_batch(
-        campaign, 800_000, bytes(32), RECEIPT, [Score(0, 1_000_000), Score(1, 0)]
+        campaign, 1, 1, 800_000, bytes(32), RECEIPT, [Score(0, 1_000_000), Score(1, 0)]
     )
     earned = 700_000 * 1100 // 800_000
     miner = world.miner.wallet

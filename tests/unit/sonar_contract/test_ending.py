@@ -80,6 +80,16 @@ def test_delivery_from_the_deadline_to_the_end_of_grace(world: World) -> None:
         world.deliver(late)
 
 
+@pytest.mark.parametrize("batch", [0, 2, 2**32 + 1, 2**256 - 1])
+def test_a_delivery_names_the_last_batch(world: World, batch: int) -> None:
+    campaign = world.launch_open()
+    world.score(campaign, 200_000, (world.submit(campaign), PPM, 0))
+    world.at_deadline(campaign)
+    with reverts("Sonar: not the last batch"):
+        world.deliver(campaign, batch=batch)
+    world.deliver(campaign, batch=1)
+
+
 def test_only_the_capsule_delivers_an_open_campaign(world: World) -> None:
     campaign = world.launch()
     world.at_deadline(campaign)

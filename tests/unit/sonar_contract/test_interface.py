@@ -13,6 +13,7 @@ CAMPAIGN = (
     f"(address,{TERMS},uint8,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,"
     "uint256)"
 )
+SCORES = "(uint256,uint256,uint256)[]"
 FUNCTIONS = {
     f"launch_campaign(bytes32,{TERMS}) payable -> uint256",
     "top_up(uint256,uint256) payable -> ",
@@ -20,9 +21,9 @@ FUNCTIONS = {
     "reject_campaign(uint256,string) nonpayable -> ",
     "open_campaign(uint256,bytes32,bytes32,uint256) nonpayable -> ",
     "submit_gradient(uint256,uint256,bytes32) payable -> uint256",
-    "score_batch(uint256,uint256,bytes32,bytes32,(uint256,uint256,uint256)[]) nonpayable -> ",
-    "rotate_keys(uint256,bytes32,bytes32) nonpayable -> ",
-    "deliver(uint256,bytes32) nonpayable -> ",
+    f"score_batch(uint256,uint256,uint256,uint256,bytes32,bytes32,{SCORES}) nonpayable -> ",
+    "rotate_keys(uint256,uint256,bytes32,bytes32) nonpayable -> ",
+    "deliver(uint256,uint256,bytes32) nonpayable -> ",
     "expire_campaign(uint256) nonpayable -> ",
     "reclaim_bonds(uint256,uint256[]) nonpayable -> ",
     "withdraw(address) nonpayable -> ",

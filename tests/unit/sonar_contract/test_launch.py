@@ -230,9 +230,9 @@ def test_calls_that_take_no_money_refuse_it(world: World) -> None:
         (sonar.reject_campaign, (campaign, "no"), world.capsule),
         (sonar.expire_campaign, (campaign,), world.stranger),
         (sonar.withdraw, (ETH,), world.stranger),
-        (sonar.deliver, (campaign, KEYS), world.capsule),
-        (sonar.rotate_keys, (campaign, KEYS, MODEL), world.capsule),
-        (sonar.score_batch, (campaign, 1, MODEL, KEYS, []), world.capsule),
+        (sonar.deliver, (campaign, 0, KEYS), world.capsule),
+        (sonar.rotate_keys, (campaign, 1, KEYS, MODEL), world.capsule),
+        (sonar.score_batch, (campaign, 1, 1, 1, MODEL, KEYS, []), world.capsule),
         (sonar.reclaim_bonds, (campaign, []), world.stranger),
     ]
     for call, arguments, sender in calls:

@@ -203,7 +203,7 @@ def test_a_campaign_that_is_not_there(world: World) -> None:
         with reverts(unknown):
             world.score(campaign, 1, (0, 0, 0))
         with reverts(unknown):
-            sonar.rotate_keys(campaign, KEYS, MODEL, sender=world.capsule)
+            world.rotate(campaign)
         with reverts(unknown):
             world.deliver(campaign)
         with reverts(unknown):

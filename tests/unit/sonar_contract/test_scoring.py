@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from sonar_world import (
     DISMISSED,
     ETH,
-    KEYS,
     MODEL,
     NO_MODEL,
     PENDING,
@@ -217,10 +216,35 @@ def test_a_model_is_the_next_version_and_none_is_not(world: World) -> None:
     assert (state.version, state.epoch, state.batches) == (2, 1, 2)
 
 
+@pytest.mark.parametrize("batch", [0, 1, 3, 2**32 + 2, 2**256 - 1])
+def test_only_the_batch_that_is_due(world: World, batch: int) -> None:
+    campaign = world.launch_open()
+    world.score(campaign, 200_000, (world.submit(campaign), PPM, 0), batch=1)
+    gradient = world.submit(campaign)
+    with reverts("Sonar: another batch is due"):
+        world.score(campaign, 300_000, (gradient, PPM, 0), batch=batch)
+    world.score(campaign, 300_000, (gradient, PPM, 0), batch=2)
+    numbers = [e["batch"] for name, e in events(world.sonar) if name.endswith("Scored")]
+    assert numbers == [2, 2]
+
+
+@pytest.mark.parametrize("version", [0, 1, 3, 2**32 + 2, 2**256 - 1])
+def test_only_on_the_current_version(world: World, version: int) -> None:
+    campaign = world.launch_open()
+    world.rotate(campaign)
+    gradient = world.submit(campaign)
+    with reverts("Sonar: another version is current"):
+        world.score(campaign, 200_000, (gradient, PPM, 0), version=version)
+    with reverts("Sonar: another version is current"):
+        world.rotate(campaign, version=version)
+    world.score(campaign, 200_000, (gradient, PPM, 0), version=2)
+    world.rotate(campaign, version=3)
+
+
 def test_stale_gradients_are_scored_too(world: World) -> None:
     campaign = world.launch_open()
     stale = world.submit(campaign, version=1)
-    world.sonar.rotate_keys(campaign, KEYS, MODEL, sender=world.capsule)
+    world.rotate(campaign)
     world.score(campaign, 200_000, (stale, PPM, 0))
     assert world.sonar.campaign(campaign).paid == 125
 

@@ -107,7 +107,7 @@ def test_on_a_version_that_was_published(world: World) -> None:
         world.submit(campaign, version=0)
     with reverts("Sonar: version not published"):
         world.submit(campaign, version=2)
-    world.sonar.rotate_keys(campaign, KEYS, MODEL, sender=world.capsule)
+    world.rotate(campaign)
     assert world.sonar.gradient(campaign, world.submit(campaign, version=2))[1] == 2
     assert world.sonar.gradient(campaign, world.submit(campaign, version=1))[1] == 1
     with reverts("Sonar: version not published"):
@@ -125,12 +125,12 @@ def test_no_more_than_the_campaign_allows(world: World) -> None:
 def test_rotating_keys_starts_an_epoch_and_a_version(world: World) -> None:
     campaign = world.launch()
     with reverts("Sonar: not open"):
-        world.sonar.rotate_keys(campaign, KEYS, MODEL, sender=world.capsule)
+        world.rotate(campaign)
     world.open(campaign)
     with reverts("Sonar: not the capsule"):
-        world.sonar.rotate_keys(campaign, KEYS, MODEL, sender=world.data_scientist)
+        world.rotate(campaign, sender=world.data_scientist)
     world.at_end_of_grace(campaign)
-    world.sonar.rotate_keys(campaign, KEYS, MODEL, sender=world.capsule)
+    world.rotate(campaign)
     assert events(world.sonar) == [
         (
             "KeysRotated",
@@ -141,7 +141,7 @@ def test_rotating_keys_starts_an_epoch_and_a_version(world: World) -> None:
     assert (state.epoch, state.version) == (2, 2)
     world.at_end_of_grace(campaign, 1)
     with reverts("Sonar: grace is over"):
-        world.sonar.rotate_keys(campaign, KEYS, MODEL, sender=world.capsule)
+        world.rotate(campaign)
 
 
 def widen(world: World, campaign: int, shift: int) -> None:
@@ -157,7 +157,7 @@ def test_a_counter_never_spills_into_its_neighbour(world: World, shift: int) -> 
     widen(world, campaign, shift)
     before = world.sonar.campaign(campaign)
     with reverts("Sonar: counter exhausted"):
-        world.sonar.rotate_keys(campaign, KEYS, MODEL, sender=world.capsule)
+        world.rotate(campaign)
     assert world.sonar.campaign(campaign) == before
 
 

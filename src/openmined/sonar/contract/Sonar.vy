@@ -501,6 +501,8 @@ def open_campaign(campaign: uint256, keys: bytes32, model: bytes32, accuracy_ppm
 @external
 def score_batch(
     campaign: uint256,
+    batch: uint256,
+    version: uint256,
     accuracy_ppm: uint256,
     model: bytes32,
     receipt: bytes32,
@@ -519,7 +521,12 @@ def score_batch(
             The increases of a campaign sum to at most the target and the bounty only grows, so no
             sequence of batches pays more than bounty - fee. Bonds lost here raise the bounty for
             the batches after this one.
+
+            A report names its place, because a chain that is reorganised can lose the call before
+            it: it would count from another best and make another version than it was made for.
     @param  campaign Its number. OPEN, until deadline + grace.
+    @param  batch The batch's number, from 1: one more than were scored before it.
+    @param  version Of the model that the batch was scored on: the current one.
     @param  accuracy_ppm Of the model after this batch, on the validation set.
     @param  model Digest of the next model manifest; empty leaves the version as it is.
     @param  receipt Digest of the receipt, from which anyone can check this call.
@@ -537,6 +544,8 @@ def score_batch(
     purse: Purse = self._purse(campaign)
     rules: Rules = self._rules(campaign)
     rules.batches += 1
+    assert batch == rules.batches, "Sonar: another batch is due"
+    assert version == life.version, "Sonar: another version is current"
 
     best_ppm: uint256 = self._best_after(accuracy_ppm, life, rules)
     shares_due: uint256 = PPM if best_ppm > life.best_ppm else 0
@@ -573,7 +582,7 @@ def score_batch(
             campaign=campaign,
             miner=miner,
             gradient=score.gradient,
-            batch=rules.batches,
+            batch=batch,
             share_ppm=score.share_ppm,
             payout=payout,
             reason=score.reason,
@@ -591,7 +600,7 @@ def score_batch(
     self._records[campaign].rules = self._pack_rules(rules)
     log BatchScored(
         campaign=campaign,
-        batch=rules.batches,
+        batch=batch,
         accuracy_ppm=accuracy_ppm,
         best_ppm=life.best_ppm,
         version=life.version,
@@ -604,16 +613,18 @@ def score_batch(
 
 
 @external
-def rotate_keys(campaign: uint256, keys: bytes32, model: bytes32):
+def rotate_keys(campaign: uint256, version: uint256, keys: bytes32, model: bytes32):
     """
     @notice Replaces the campaign's keys; the same model, encrypted anew, is the next version.
     @param  campaign Its number. OPEN, until deadline + grace.
+    @param  version Of the model that was encrypted anew: the current one.
     @param  keys Digest of the new keys manifest.
     @param  model Digest of the new model manifest.
     """
     life: Life = self._life(campaign)
     judge: Judge = self._judge(campaign)
     self._assert_capsule_may_act(life, judge)
+    assert version == life.version, "Sonar: another version is current"
     life.epoch = self._next(life.epoch)
     life.version = self._next(life.version)
     self._records[campaign].life = self._pack_life(life)
@@ -623,13 +634,15 @@ def rotate_keys(campaign: uint256, keys: bytes32, model: bytes32):
 
 
 @external
-def deliver(campaign: uint256, delivery: bytes32):
+def deliver(campaign: uint256, batch: uint256, delivery: bytes32):
     """
     @notice Delivers the final model: credits the fee to the capsule, the rest to the data
             scientist.
     @dev    Gradients still pending are not lost: `reclaim_bonds`.
     @param  campaign Its number. OPEN, until deadline + grace; the target reached, or the deadline,
             or the last gradient that it allows scored.
+    @param  batch Number of the last batch scored, 0 if none was: what went into the model and was
+            not paid for, because the chain lost its report, is not delivered.
     @param  delivery Digest of the delivery manifest.
     """
     life: Life = self._life(campaign)
@@ -641,6 +654,7 @@ def deliver(campaign: uint256, delivery: bytes32):
         or (life.gradients == life.max_gradients and life.pending == 0)
     ), "Sonar: not finished"
     rules: Rules = self._rules(campaign)
+    assert batch == rules.batches, "Sonar: not the last batch"
     refund: uint256 = self._end(campaign, life, DELIVERED, rules.fee)
     self._credit(self._stake(campaign).token, judge.capsule, rules.fee)
     log CampaignDelivered(

@@ -607,6 +607,14 @@ export const sonarAbi = [
     "type": "uint256"
    },
    {
+    "name": "batch",
+    "type": "uint256"
+   },
+   {
+    "name": "version",
+    "type": "uint256"
+   },
+   {
     "name": "accuracy_ppm",
     "type": "uint256"
    },
@@ -649,6 +657,10 @@ export const sonarAbi = [
     "type": "uint256"
    },
    {
+    "name": "version",
+    "type": "uint256"
+   },
+   {
     "name": "keys",
     "type": "bytes32"
    },
@@ -666,6 +678,10 @@ export const sonarAbi = [
   "inputs": [
    {
     "name": "campaign",
+    "type": "uint256"
+   },
+   {
+    "name": "batch",
     "type": "uint256"
    },
    {
