@@ -26,7 +26,13 @@ export function When({ at }: { at: number }) {
 /** An address, digest or CID: short, whole on hover, a link where it leads somewhere, copied at a click. */
 export function Hash({ text, href, label }: { text: string; href?: string | undefined; label?: string }) {
   const short = shortHash(text);
-  const shown = href ? <a href={href}>{short}</a> : short;
+  const shown = href ? (
+    <a href={href} rel="noreferrer">
+      {short}
+    </a>
+  ) : (
+    short
+  );
   return (
     <Group gap={4} wrap="nowrap" display="inline-flex">
       <Tooltip label={text} maw={320} multiline style={{ overflowWrap: "anywhere" }}>

@@ -43,6 +43,9 @@ export function useToken(address: string): Token {
   return useTokenState(address).token;
 }
 
+/** An amount in its token's own unit; three dots while the token is being asked for it. */
 export function Amount({ value, token, digits }: { value: string | bigint; token: string; digits?: number }) {
-  return <span style={{ whiteSpace: "nowrap" }}>{formatAmount(BigInt(value), useToken(token), digits)}</span>;
+  const { token: unit, known, error } = useTokenState(token);
+  const text = known || error !== null ? formatAmount(BigInt(value), unit, digits) : "…";
+  return <span style={{ whiteSpace: "nowrap" }}>{text}</span>;
 }

@@ -99,5 +99,7 @@ function Looking() {
 }
 
 function Icon({ wallet }: { wallet: FoundWallet }) {
-  return wallet.icon ? <img src={wallet.icon} alt="" width={20} height={20} /> : null;
+  const [broken, setBroken] = useState(false);
+  if (!wallet.icon || broken) return null;
+  return <img src={wallet.icon} alt="" width={20} height={20} onError={() => setBroken(true)} />;
 }
