@@ -16,7 +16,14 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
-from tests.e2e.web import Watched, browsing, missing_for_browser, open_page, picture
+from tests.e2e.web import (
+    Watched,
+    browsing,
+    find_barriers,
+    missing_for_browser,
+    open_page,
+    picture,
+)
 from tests.unit.mine.folder_world import PASSPHRASE, rows
 from tests.unit.mine.mine_world import MineProcess, MineWorld, mine_world, wait_for
 
@@ -247,6 +254,46 @@ def test_from_an_empty_mine_to_money(owner: Owner, watched: Watched) -> None:
     picture(page, "mine-settings")
 
 
+def test_the_privacy_budget_is_a_bar_that_fills(owner: Owner, page: Page) -> None:
+    world = owner.world
+    bring(owner, page, "ward", {"mode": "automatic", "fields": ["*"], "epsilon_budget": 4.0})
+    page.goto(f"{owner.url}/permissions/ward")
+    bar = page.get_by_role("progressbar", name="Privacy budget spent")
+    expect(bar).to_have_attribute("aria-valuenow", "0")
+    expect(page.get_by_text("Epsilon 4 left of 4; 0 spent over all campaigns.")).to_be_visible()
+    asked = {"epsilon": 1.0, "delta": 1e-6, "level": "record"}
+    opened = world.launch_open(world.manifest(title="In private", privacy=asked))
+    world.wait_submitted(opened.campaign)
+    page.goto(f"{owner.url}/data/ward")
+    expect(page.get_by_text("Epsilon 3 left of 4; 1 spent over all campaigns.")).to_be_visible()
+    expect(bar).to_have_attribute("aria-valuenow", "25")
+    assert not find_barriers(page)
+    bring(owner, page, "ward", {"mode": "deny"})
+
+
+def test_transactions_lead_to_the_explorer_of_a_public_chain(owner: Owner, page: Page) -> None:
+    bring(owner, page, "patients", {"mode": "automatic", "fields": ["pixels", "label"]})
+    opened = owner.world.launch_open()
+    owner.world.wait_submitted(opened.campaign)
+
+    def rename(route: Route) -> None:
+        route.fulfill(json=route.fetch().json() | {"network": "sepolia"})
+
+    transaction = page.get_by_role("row", name=re.compile("Waiting for Capsule")).get_by_role(
+        "link"
+    )
+    page.goto(f"{owner.url}/campaigns/{opened.campaign}")
+    expect(page.get_by_text("Waiting for Capsule")).to_be_visible()
+    expect(transaction).to_be_hidden()  # nobody can look up what is on a devnet
+    page.route("**/api/v1/status", rename)
+    page.reload()
+    expect(transaction).to_have_attribute(
+        "href", re.compile(r"^https://sepolia\.etherscan\.io/tx/0x[0-9a-f]{64}$")
+    )
+    expect(transaction).to_have_attribute("rel", "noreferrer")
+    bring(owner, page, "patients", {"mode": "deny"})
+
+
 def test_a_session_that_ended_loses_nothing(owner: Owner, page: Page, watched: Watched) -> None:
     page.get_by_role("link", name="Settings").click()
     page.get_by_label("Name of the mine").fill("Rosa's second mine")
@@ -260,6 +307,34 @@ def test_a_session_that_ended_loses_nothing(owner: Owner, page: Page, watched: W
     expect(page.get_by_label("Name of the mine")).to_have_value("Rosa's second mine")
     page.get_by_role("button", name="Discard changes").click()
     expect(page.get_by_label("Name of the mine")).to_have_value("Rosa's mine")
+
+
+def test_a_reload_while_a_file_is_sent_or_imported(owner: Owner, page: Page) -> None:
+    page.goto(f"{owner.url}/data/import")
+    page.route("**/api/v1/uploads", lambda _: None)  # a connection that is slow for ever
+    choose(page, owner.csv("slow.csv", digits(120)))
+    expect(page.get_by_text(re.compile("^Sending slow.csv"))).to_be_visible()
+    page.reload()
+    page.unroute("**/api/v1/uploads")
+    expect(page.get_by_role("alert")).to_contain_text("slow.csv had not arrived")
+
+    def not_yet(route: Route) -> None:
+        said = route.fetch().json()
+        route.fulfill(json={**said, "state": "running", "rows_read": 60})
+
+    page.route("**/api/v1/imports/*", not_yet)
+    choose(page, owner.exports / "slow.csv")
+    page.get_by_role("button", name="Import", exact=True).click()
+    under_way = page.get_by_text("Importing slow.csv into slow: 60 rows so far")
+    expect(under_way).to_be_visible()
+    page.reload()
+    expect(under_way).to_be_visible()
+    expect(page.get_by_text("You can leave this page; the import goes on.")).to_be_visible()
+    page.unroute("**/api/v1/imports/*")
+    expect(page.get_by_text("120 rows imported into slow")).to_be_visible()
+    (made,) = (found for found in list_datasets(owner.folder) if found.name == "slow")
+    assert made.rows == 120
+    assert len(made.parts) == 1
 
 
 def test_a_file_that_is_too_large_is_never_sent(owner: Owner, page: Page) -> None:

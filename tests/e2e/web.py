@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page
+    from playwright.sync_api import Browser, BrowserContext, Locator, Page
 
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = ROOT / "docs" / "screenshots"
@@ -153,3 +153,35 @@ def picture(page: Page, name: str) -> None:
     if before is not None:
         page.set_viewport_size(before)
     assert not barriers, f"{page.url}\n" + "\n".join(barriers)
+
+
+SEES_FOCUS = """() => {
+  const at = document.activeElement;
+  const ringed = at.closest(".mantine-Input-input") ?? at;
+  const { outlineStyle, outlineWidth } = getComputedStyle(ringed);
+  return outlineStyle !== "none" && Number.parseFloat(outlineWidth) >= 2;
+}"""
+
+
+def tab_to(page: Page, target: Locator) -> None:
+    """Go to an element as a person without a mouse does, who always sees where she is."""
+    for _ in range(60):
+        if target.evaluate("element => element === document.activeElement"):
+            return
+        page.keyboard.press("Tab")
+        at = page.evaluate("document.activeElement.outerHTML.slice(0, 200)")
+        assert page.evaluate(SEES_FOCUS) or at.startswith("<body"), f"no ring around {at}"
+    raise AssertionError(f"no way by the keyboard to {target}")
+
+
+def type_into(page: Page, label: str, text: str) -> None:
+    """Go to a field by the keyboard and type."""
+    tab_to(page, page.get_by_label(label))
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.type(text)
+
+
+def press(page: Page, target: Locator) -> None:
+    """Go to a button or a link by the keyboard and press it."""
+    tab_to(page, target)
+    page.keyboard.press("Enter")
