@@ -160,7 +160,9 @@ class World:
         clock.write_bytes(struct.pack("d", 0.0))
         environment = {
             "OPENMINED_SOAK_CLOCK": str(clock),
-            "PYTHONPATH": str(HERE / "clock"),
+            "PYTHONPATH": os.pathsep.join(
+                filter(None, (str(HERE / "clock"), os.environ.get("PYTHONPATH")))
+            ),
             "OPENMINED_HOME": str(self.folder / "home" / name),
         }
         command = Command(name, openmined_command(*arguments), 1 << 30, environment)
