@@ -25,6 +25,8 @@ def world(tmp_path: Path) -> Iterator[CapsuleWorld]:
         yield made
 
 
+FROM_2099 = Path(__file__).parents[1] / "vectors" / "certificates" / "from-2099.asc"
+
 settle = partial(settle_within, turns=30)
 
 
@@ -175,6 +177,35 @@ class Clock:
 
     def time(self) -> float:
         return time.time() + self.wrong_s
+
+
+def test_with_a_clock_a_day_behind_no_certificate_is_rejected_as_too_young(
+    world: CapsuleWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(sys.modules["openmined.capsule._loop"], "time", clock)
+    clock.wrong_s = -86_400.0
+    young = world.manifest(certificate=FROM_2099.read_text())
+    campaign, manifest = world.launch(young), world.manifest(target_ppm=800_000)
+    other = world.launch(manifest)
+    with world.capsule() as capsule:
+        settle(capsule)
+        assert world.state(campaign).phase == Phase.LAUNCHED
+        (waits,) = [line for line in world.log if line.get("whom") == "operator"]
+        assert "clock to be set right: by it, data scientist's certificate" in waits["what"]
+        # What does not depend on the clock goes on; keys older than the clock says can sign.
+        world.contribute(other, manifest, 0, rows(300))
+        world.contribute(other, manifest, 1, rows(300, seed=1))
+        settle(capsule)
+        assert world.state(other).phase == Phase.DELIVERED
+        world.delivered(other)
+        clock.wrong_s = 0.0
+    with world.capsule() as capsule:
+        settle(capsule)
+    (said,) = [line["what"] for line in world.log if line["event"] == "clock"]
+    assert said.startswith("this machine's clock is 1440 minutes behind the chain's")
+    (rejected,) = world.events(campaign, "CampaignRejected")
+    assert "certificate: it is not valid now" in rejected.reason
 
 
 def test_a_clock_a_day_ahead_is_said_and_nothing_is_signed_with_it(

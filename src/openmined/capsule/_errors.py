@@ -10,6 +10,7 @@ CapsuleError
 ├── FolderBusy            another Capsule works in this folder
 ├── PgpError              an OpenPGP certificate, message or signature is not usable
 ├── CampaignRefused       a campaign Capsule will not open; the text goes on chain
+│   └── NotValidNow       its data scientist's certificate, by this machine's clock
 ├── GradientRefused       a gradient Capsule will not use, with its reason code
 ├── ReleaseRefused        the release ledger's budget is used up
 └── BackupError           a backup cannot be written or read
@@ -70,6 +71,10 @@ class CampaignRefused(CapsuleError):
         if len(data) <= MAX_REASON_CHARACTERS:
             return data
         return data[: MAX_REASON_CHARACTERS - 3] + "..."
+
+
+class NotValidNow(CampaignRefused):
+    """The data scientist's certificate cannot be used by the time that this machine has."""
 
 
 class GradientRefused(CapsuleError):

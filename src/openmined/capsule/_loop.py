@@ -20,6 +20,7 @@ from openmined.capsule._context import Context
 from openmined.capsule._errors import (
     CampaignRefused,
     CapsuleError,
+    NotValidNow,
     NotWritten,
     ReplayFailed,
     StateError,
@@ -69,7 +70,7 @@ class Capsule:
         self._waiting_since = 0.0
         self._written_cursor = ""
         self._shown_at = 0.0
-        self._clock_ahead = False
+        self._clock_off_s = 0.0
         kept = ctx.state.meta("cursor")
         network = ctx.settings.network
         self._cursor = EventCursor(
@@ -162,8 +163,7 @@ class Capsule:
             self._compare_clocks()
 
     def _compare_clocks(self) -> None:
-        ahead_s = time.time() - self._ctx.contract.now()
-        self._clock_ahead = ahead_s > _CLOCK_S
+        ahead_s = self._clock_off_s = time.time() - self._ctx.contract.now()
         if abs(ahead_s) > _CLOCK_S:
             minutes = round(abs(ahead_s) / 60.0)
             side = "ahead of" if ahead_s > 0.0 else "behind"
@@ -226,6 +226,10 @@ class Capsule:
                 checked = self._check(chain)
                 _opening.prepare_opening(ctx, chain, checked, launch)
             except CampaignRefused as refusal:
+                if self._clock_off_s < -_CLOCK_S and isinstance(refusal, NotValidNow):
+                    # With the clock right it may be good, and a rejection is for ever.
+                    what = f"this machine's clock to be set right: by it, {refusal}"
+                    return self._wait_for(chain.id, "operator", what)
                 _opening.reject(ctx, chain, refusal)
                 return True
             self._benches[chain.id] = checked.bench
@@ -260,7 +264,7 @@ class Capsule:
         pending = ctx.state.pending(chain.id) if chain.pending else []
         now = ctx.contract.now()
         if _delivery.delivery_is_due(chain, now):
-            if self._clock_ahead and now < chain.terms.deadline + chain.terms.grace // 2:
+            if self._clock_off_s > _CLOCK_S and now < chain.terms.deadline + chain.terms.grace // 2:
                 what = "this machine's clock to be set right: it would sign with a time to come"
                 return self._wait_for(chain.id, "operator", what)
             return self._deliver(chain, row, bench)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from openmined.capsule._bench import Bench, keep_bench
 from openmined.capsule._context import Array, Context, keys_file
-from openmined.capsule._errors import CampaignRefused, PgpError
+from openmined.capsule._errors import CampaignRefused, NotValidNow, PgpError
 from openmined.capsule._pgp import parse_certificate
 from openmined.capsule._publishing import publish_keys, publish_model
 from openmined.capsule._state import CampaignRow
@@ -95,7 +95,7 @@ def _read_manifest(data: bytes, chain: CampaignState) -> CampaignManifest:
         closes_at = min(chain.closes_at, _LAST_SECOND)
         parse_certificate(manifest.certificate, until=datetime.fromtimestamp(closes_at, UTC))
     except PgpError as error:
-        raise CampaignRefused(f"data scientist's certificate: {error}") from error
+        raise NotValidNow(f"data scientist's certificate: {error}") from error
     return manifest
 
 

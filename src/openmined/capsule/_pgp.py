@@ -131,7 +131,7 @@ def parse_certificate(text: str | bytes, *, until: datetime | None = None) -> Ce
         until: when it must still be valid; now, if not given.
 
     Raises:
-        PgpError: if it is none, is revoked or expired, or cannot receive.
+        PgpError: if it is none, is revoked, expired or not valid yet, or cannot receive.
     """
     data = text.encode() if isinstance(text, str) else text
     if len(data) > MAX_CERTIFICATE_BYTES:
@@ -140,9 +140,12 @@ def parse_certificate(text: str | bytes, *, until: datetime | None = None) -> Ce
         certificate = Cert.from_bytes(data)
     except Exception as error:  # noqa: BLE001 -- pysequoia raises its own untyped errors
         raise PgpError(f"no OpenPGP certificate: {_cause(error)}") from None
-    if certificate.is_revoked:
+    try:
+        revoked, expiration = certificate.is_revoked, certificate.expiration
+    except Exception as error:  # noqa: BLE001 -- pysequoia raises its own untyped errors
+        raise PgpError(f"it is not valid now: {_cause(error)}") from None
+    if revoked:
         raise PgpError(f"it is revoked ({certificate.fingerprint})")
-    expiration = certificate.expiration
     if expiration is not None and expiration <= (until or datetime.now(UTC)):
         wanted = f", {until:%Y-%m-%d} or later is needed" if until else ""
         raise PgpError(f"it expires on {expiration:%Y-%m-%d}{wanted} ({certificate.fingerprint})")

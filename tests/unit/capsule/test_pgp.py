@@ -16,6 +16,7 @@ from openmined.capsule._pgp import wkd_hash
 
 USER = "Capsule <capsule@example.org>"
 MODEL = os.urandom(100_000)
+FROM_2099 = Path(__file__).parents[2] / "vectors" / "certificates" / "from-2099.asc"
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +103,12 @@ def test_a_delivery_must_be_signed_by_the_capsule(identity: Identity) -> None:
 def test_bad_certificates_are_refused(text: str, why: str) -> None:
     with pytest.raises(PgpError, match=why):
         parse_certificate(text)
+
+
+def test_a_certificate_from_a_time_to_come_is_refused() -> None:
+    # By `gpg --faked-system-time 20990101T000000!`: ed25519, and a cv25519 subkey.
+    with pytest.raises(PgpError, match="not valid now: No binding signature at time 20"):
+        parse_certificate(FROM_2099.read_text())
 
 
 def test_an_expired_certificate_is_refused() -> None:
