@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from openmined.capsule._context import Array, Context, keys_file
+from openmined.capsule._context import Array, Context
 from openmined.capsule._duplicates import Fingerprint
 from openmined.capsule._errors import StateError
 from openmined.capsule._evaluation import ValidationSet
+from openmined.capsule._keys import open_keys
 from openmined.capsule._scoring import Memory, Standing
 from openmined.protocol import CampaignManifest, decode_manifest
 from openmined.syft import (
@@ -75,18 +76,18 @@ def load_bench(ctx: Context, campaign: int) -> Bench:
 
 
 def campaign_keys(ctx: Context, bench: Bench, epoch: int) -> SecretKeys:
-    """Return the campaign's CKKS keys of one epoch.
+    """Return the campaign's CKKS keys of one epoch, to encrypt and decrypt with.
 
     Raises:
         StateError: if they are not there.
     """
     if epoch not in bench.keys:
-        data = ctx.read_secret(keys_file(bench.campaign, epoch))
-        if data is None:
+        keys = open_keys(ctx, bench.campaign, epoch)
+        if keys is None:
             raise StateError(
                 f"campaign {bench.campaign}: the keys of epoch {epoch} are gone; restore a backup"
             )
-        bench.keys[epoch] = SecretKeys.from_bytes(data)
+        bench.keys[epoch] = keys
     return bench.keys[epoch]
 
 

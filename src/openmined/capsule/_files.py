@@ -6,16 +6,21 @@ import contextlib
 import fcntl
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from openmined.capsule._errors import FolderBusy, NotWritten, SealError, SettingsError
 
 _MAX_SECRET_FILE_BYTES = 64 * 1024
 
 
-def write_private(path: Path, data: bytes) -> None:
+def write_private(path: Path, data: bytes | Callable[[BinaryIO], object]) -> None:
     """Write a file of mode 0600: afterwards it holds `data`, or what it held before.
+
+    Args:
+        path: of the file.
+        data: bytes, or a function that writes them to a file.
 
     Raises:
         NotWritten: if it cannot be written: the disk is full, say.
@@ -25,7 +30,10 @@ def write_private(path: Path, data: bytes) -> None:
         aside = path.with_name(f".{path.name}.partial")
         handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            if isinstance(data, bytes):
+                file.write(data)
+            else:
+                data(file)
             file.flush()
             os.fsync(file.fileno())
         aside.replace(path)

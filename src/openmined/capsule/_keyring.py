@@ -11,6 +11,7 @@ import json
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import pyrage  # type: ignore[import-untyped,unused-ignore]
 
@@ -44,6 +45,21 @@ class Keyring:
         """Encrypt bytes for this keyring."""
         return bytes(pyrage.encrypt(data, [self.identity.to_public()]))
 
+    def seal_file(self, source: BinaryIO, target: BinaryIO) -> None:
+        """Encrypt a file for this keyring, a piece at a time."""
+        pyrage.encrypt_io(source, target, [self.identity.to_public()])
+
+    def open_file(self, source: BinaryIO, target: BinaryIO, what: str) -> None:
+        """Decrypt a file that `seal_file` or `seal` made.
+
+        Raises:
+            SealError: if it was changed, cut, or sealed for another keyring.
+        """
+        try:
+            pyrage.decrypt_io(source, target, [self.identity])
+        except (pyrage.DecryptError, OSError) as error:
+            raise _not_ours(what) from error
+
     def open(self, data: bytes, what: str) -> bytes:
         """Decrypt bytes that `seal` made.
 
@@ -53,10 +69,14 @@ class Keyring:
         try:
             return bytes(pyrage.decrypt(data, [self.identity]))
         except pyrage.DecryptError as error:
-            raise SealError(
-                f"{what} cannot be opened with this Capsule's keyring: "
-                "it is damaged or another Capsule's; restore it from a backup"
-            ) from error
+            raise _not_ours(what) from error
+
+
+def _not_ours(what: str) -> SealError:
+    return SealError(
+        f"{what} cannot be opened with this Capsule's keyring: "
+        "it is damaged or another Capsule's; restore it from a backup"
+    )
 
 
 class Unlock:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from openmined.capsule._bench import Bench, keep_bench
-from openmined.capsule._context import Array, Context, keys_file
+from openmined.capsule._context import Array, Context
 from openmined.capsule._errors import CampaignRefused, NotValidNow, PgpError
+from openmined.capsule._keys import made_keys
 from openmined.capsule._pgp import parse_certificate
 from openmined.capsule._publishing import publish_keys, publish_model
 from openmined.capsule._state import CampaignRow
@@ -24,11 +25,9 @@ from openmined.sonar import CampaignState
 from openmined.storage import BlobTooLarge, SizeMismatch, get_ref
 from openmined.syft import (
     LearningSpec,
-    SecretKeys,
     SyftError,
     choose_parameters,
     encrypt_model,
-    generate_keys,
     initial_weights,
     spec_from_manifest,
 )
@@ -139,13 +138,13 @@ def prepare_opening(ctx: Context, chain: CampaignState, checked: Checked, launch
         CampaignRefused: if the initial weights have no room in CKKS.
     """
     bench = checked.bench
-    keys = _make_keys(ctx, bench)
-    try:
-        encrypt_model(checked.weights, keys)
-    except SyftError as error:
-        raise CampaignRefused(f"initial weights: {error}") from error
-    ctx.reach(Step.PUBLISH_KEYS, chain.id)
-    keys_digest = publish_keys(ctx, chain.id, 1, keys)
+    with made_keys(ctx, bench, 1) as keys:
+        try:
+            encrypt_model(checked.weights, keys)
+        except SyftError as error:
+            raise CampaignRefused(f"initial weights: {error}") from error
+        ctx.reach(Step.PUBLISH_KEYS, chain.id)
+        keys_digest = publish_keys(ctx, chain.id, 1, keys)
     ctx.reach(Step.PUBLISH_MODEL, chain.id, version=1)
     model = publish_model(
         ctx,
@@ -192,20 +191,6 @@ def prepare_opening(ctx: Context, chain: CampaignState, checked: Checked, launch
                 "accuracy_ppm": checked.accuracy_ppm,
             },
         )
-
-
-def _make_keys(ctx: Context, bench: Bench) -> SecretKeys:
-    name = keys_file(bench.campaign, 1)
-    kept = ctx.read_secret(name)
-    if kept is not None:
-        # Made before a crash and never published with an intent, or made for this very campaign.
-        keys = SecretKeys.from_bytes(kept)
-        if keys.parameters == choose_parameters(bench.spec):
-            return keys
-    ctx.reach(Step.MAKE_KEYS, bench.campaign)
-    keys = generate_keys(choose_parameters(bench.spec), bench.spec)
-    ctx.write_secret(name, keys.to_bytes())
-    return keys
 
 
 def send_opening(ctx: Context, campaign: int) -> None:

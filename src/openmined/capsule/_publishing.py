@@ -11,8 +11,7 @@ from openmined.syft import SecretKeys, encrypt_model
 def publish_keys(ctx: Context, campaign: int, epoch: int, keys: SecretKeys) -> bytes:
     """Put a campaign's public keys on the store; return the manifest's digest."""
     blobs = tuple(
-        put_ref(ctx.store, data, purpose)
-        for purpose, data in sorted(keys.public.to_blobs().items())
+        put_ref(ctx.store, data, purpose) for purpose, data in sorted(keys.public.blobs.items())
     )
     manifest = KeysManifest(
         chain=ctx.chain,
