@@ -252,15 +252,14 @@ def describe(simulation: Simulation) -> list[str]:
     )
     gas, sizes = _flat(simulation.gas_spread), f"from {first} to {last:,} mines"
     traffic = _flat(simulation.bytes_spread)
-    each = f"{1000 * line.each:.1f} ms a gradient"
+    fixed, each = f"{simulation.capsule_fixed_s:.2f} s", f"{1000 * line.each:.1f} ms a gradient"
     return [
         real,
         encrypted,
         "Not real: mines' signatures (anvil sends for them); bandwidth and block times.",
         f"Gas of a mine (submit, be scored, withdraw) {sizes}: {gas}.",
         f"Bytes of a mine (keys, model, manifests down; envelope up): {traffic}.",
-        f"Capsule: {simulation.capsule_fixed_s:.2f} s to open and deliver a campaign; {each}, a line "
-        f"through all campaigns (R² = {line.r2:.4f}).",
+        f"Capsule: {fixed} to open and deliver a campaign; {each} (a line, R² = {line.r2:.4f}).",
         foretold,
     ]
 
