@@ -11,11 +11,11 @@ from dataclasses import replace
 from typing import Any
 
 from openmined.capsule._bench import Bench, pack_memory, standing_of
-from openmined.capsule._context import Context, keys_file
+from openmined.capsule._context import Context
+from openmined.capsule._keys import made_keys
 from openmined.capsule._publishing import publish_keys, publish_model
 from openmined.capsule._state import CampaignRow, State, same_model
 from openmined.capsule._steps import Step
-from openmined.syft import SecretKeys, choose_parameters, generate_keys
 
 
 def request_rotation(state: State, campaign: int, epoch: int) -> None:
@@ -49,10 +49,11 @@ def rotate_keys(ctx: Context, bench: Bench, row: CampaignRow) -> None:
 
 def _prepare(ctx: Context, bench: Bench, row: CampaignRow, epoch: int) -> dict[str, Any]:
     facts = row.facts
-    keys = _make_keys(ctx, bench, epoch)
     standing = standing_of(ctx, bench, facts["version"], facts["batches"])
-    ctx.reach(Step.PUBLISH_KEYS, row.id, epoch=epoch)
-    keys_digest = publish_keys(ctx, row.id, epoch, keys)
+    with made_keys(ctx, bench, epoch) as keys:
+        ctx.reach(Step.PUBLISH_KEYS, row.id, epoch=epoch)
+        keys_digest = publish_keys(ctx, row.id, epoch, keys)
+    bench.keys[epoch] = keys
     ctx.reach(Step.PUBLISH_MODEL, row.id, version=facts["version"] + 1)
     model = publish_model(
         ctx,
@@ -68,19 +69,6 @@ def _prepare(ctx: Context, bench: Bench, row: CampaignRow, epoch: int) -> dict[s
     ctx.reach(Step.RECORD_ROTATION, row.id, epoch=epoch)
     ctx.state.put_intent(row.id, "rotate", epoch, intent)
     return intent
-
-
-def _make_keys(ctx: Context, bench: Bench, epoch: int) -> SecretKeys:
-    name = keys_file(bench.campaign, epoch)
-    kept = ctx.read_secret(name)
-    if kept is not None:
-        keys = SecretKeys.from_bytes(kept)
-    else:
-        ctx.reach(Step.MAKE_KEYS, bench.campaign, epoch=epoch)
-        keys = generate_keys(choose_parameters(bench.spec), bench.spec)
-        ctx.write_secret(name, keys.to_bytes())
-    bench.keys[epoch] = keys
-    return keys
 
 
 def adopt_keys(ctx: Context, bench: Bench, row: CampaignRow, epoch: int) -> CampaignRow:
