@@ -1168,7 +1168,7 @@ export const SCHEMAS: Record<"campaign" | "keys" | "model" | "gradient" | "setti
       },
       "MLPPacking": {
         "additionalProperties": false,
-        "description": "Packing of a two-layer network; see openmined.syft's documentation of the layout.",
+        "description": "Packing of a two-layer network; see openmined.syft's documentation of the layout.\n\n`row_length` is the length of rows, as root mean square, that gradients are protected for; it\nfollows from the campaign's features, and whoever is given another one refuses.",
         "properties": {
           "kind": {
             "const": "mlp",
@@ -1199,13 +1199,20 @@ export const SCHEMAS: Record<"campaign" | "keys" | "model" | "gradient" | "setti
             "minimum": 1,
             "title": "Block",
             "type": "integer"
+          },
+          "row_length": {
+            "exclusiveMinimum": 0,
+            "maximum": 64,
+            "title": "Row Length",
+            "type": "number"
           }
         },
         "required": [
           "inputs",
           "hidden",
           "outputs",
-          "block"
+          "block",
+          "row_length"
         ],
         "title": "MLPPacking",
         "type": "object"

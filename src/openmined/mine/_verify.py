@@ -100,12 +100,19 @@ def check_model(
             f"its model was encrypted under keys {manifest.keys[:16]}..., "
             f"the chain names {view.keys[:16]}..."
         )
+    from openmined.syft import MLPClassifier, SyftError, check_mlp_packing
+
     packing = manifest.packing
     found = _shape(packing)
     hidden = getattr(spec, "hidden", None)
     wanted = (spec.inputs, spec.outputs) if hidden is None else (spec.inputs, hidden, spec.outputs)
     if found != wanted:
         raise BadDownload(f"its model is packed for {found} weights, the campaign has {wanted}")
+    if isinstance(spec, MLPClassifier):
+        try:
+            check_mlp_packing(spec, packing)
+        except SyftError as error:
+            raise BadDownload(f"its manifest and its campaign differ: {error}") from error
     most = _ciphertext_bytes(parameters)
     for ref in manifest.ciphertexts:
         if ref.size > most:

@@ -172,13 +172,18 @@ class InterleavedPacking(Frozen):
 
 
 class MLPPacking(Frozen):
-    """Packing of a two-layer network; see openmined.syft's documentation of the layout."""
+    """Packing of a two-layer network; see openmined.syft's documentation of the layout.
+
+    `row_length` is the length of rows, as root mean square, that gradients are protected for; it
+    follows from the campaign's features, and whoever is given another one refuses.
+    """
 
     kind: Literal["mlp"] = "mlp"
     inputs: Dimension
     hidden: int = Field(ge=1, le=256)
     outputs: int = Field(ge=1, le=4096)
     block: int = Field(ge=1, le=16384)
+    row_length: float = Field(gt=0, le=64)
 
 
 Packing = Annotated[InterleavedPacking | MLPPacking, Field(discriminator="kind")]

@@ -40,6 +40,7 @@ from openmined.syft._keys import PublicKeys, SecretKeys, generate_keys
 from openmined.syft._limits import run_limited
 from openmined.syft._mlp import MLPEstimator, mlp_gradient
 from openmined.syft._mlp_gradient import compute_mlp_update
+from openmined.syft._mlp_keys import check_mlp_packing
 from openmined.syft._model_file import load_model, save_model
 from openmined.syft._optimizers import SGD, Adam, AdamState, Anderson, AndersonState, SGDState
 from openmined.syft._parameters import choose_parameters
@@ -110,6 +111,7 @@ __all__ = [
     "apply_update",
     "array_features",
     "build_features",
+    "check_mlp_packing",
     "choose_parameters",
     "clip_targets",
     "compute_mlp_update",

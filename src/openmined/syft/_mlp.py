@@ -36,10 +36,22 @@ def join_mlp(W1: Floats, W2: Floats) -> Floats:
 
 
 def initial_mlp_weights(spec: MLPClassifier) -> Floats:
-    """Return W1 ~ N(0, 1/4 inputs) and W2 ~ N(0, 0.09 / hidden), from the campaign's seed."""
+    """Return W1 ~ N(0, 1 / 16 r^2) and W2 ~ N(0, 0.09 / hidden), from the campaign's seed.
+
+    With r of `row_length`, so that units of rows of that length are a quarter, as root mean square.
+    """
     W1 = expand_gaussian(spec.seed, "mlp/hidden", (spec.inputs, spec.hidden))
     W2 = expand_gaussian(spec.seed, "mlp/output", (spec.hidden, spec.outputs))
-    return join_mlp(0.5 * W1 / np.sqrt(spec.inputs), 0.3 * W2 / np.sqrt(spec.hidden))
+    return join_mlp(0.25 * W1 / row_length(spec), 0.3 * W2 / np.sqrt(spec.hidden))
+
+
+def row_length(spec: MLPClassifier) -> float:
+    """Return the length r of rows, as root mean square, that a network is made for.
+
+    The noise that protects a gradient is sized by it, so it is public: half the square root of the
+    inputs, or the radius of the feature map where that is smaller.
+    """
+    return min(0.5 * float(np.sqrt(spec.inputs)), spec.radius)
 
 
 def mlp_outputs(spec: MLPClassifier, weights: Floats, Z: Floats) -> Floats:

@@ -39,16 +39,21 @@ def flood_deviation(parameters: CKKSParameters, packing: MLPPacking, samples: in
 
     Public, from shapes alone. A key switch, a rescale or a fresh encryption errs by at most about
     eps = sqrt(N v) / 2^57 in a slot (see `_noise`); W1's own are 2^14 times smaller. For a working
-    range of rows of length r = sqrt(inputs) / 2, and of units U, errors E and rows and columns of
-    W2 of root mean square, or length, one, the error grows layer by layer, with H, K and B as in
-    `_mlp_layout`, to
+    range of rows of the packing's length r, and of units U and H, errors E and rows and columns of
+    W2 of root mean square, or length, one, the error grows layer by layer, with units, K, B and e
+    as in `_mlp_layout`, to
 
         e_U = 2 eps                    e_H = 2 e_U + 3 eps
-        e_E = e_H + (3 sqrt(H / K) + sqrt(hidden) / 8 + 2) eps
+        e_E = e_H + (3 sqrt(units / K) + sqrt(hidden) / 8 + 2) eps
         e_D = 2 e_U + 2 (e_E + 2 sqrt(B) eps) + 2 eps
 
-    per entry, and to r sqrt(hidden) e_D n for the length of dW1 summed over n samples (that of dW2
-    is shorter). What lies beyond the range is hidden in proportion less: rows or units twice as
+    per entry. Summed over n samples the lengths over all entries are
+
+        dW1:  r sqrt(hidden) e_D n
+        dW2:  f sqrt(hidden) (e_H + sqrt(pairs of classes) e_E) n
+
+    with f = sqrt(2 + B / e) for the sums that products are sent as, else one; the larger of the two
+    is taken. What lies beyond the range is hidden in proportion less: rows or units twice as
     large on average cost two bits of the thirty; rows four times as large are refused. sigma =
     2^(s/2) times that length is the noise of Li, Micciancio, Schultz and Sorrell (CRYPTO 2022) for
     s = 30 bits.
@@ -63,13 +68,10 @@ def flood_deviation(parameters: CKKSParameters, packing: MLPPacking, samples: in
     turns = 3.0 * np.sqrt(layout.units / layout.padded_classes)
     e_e = e_h + (turns + np.sqrt(packing.hidden) / 8.0 + 2.0) * eps
     e_d = 2.0 * e_u + 2.0 * (e_e + 2.0 * np.sqrt(layout.baby_classes) * eps) + 2.0 * eps
-    length = row_length(packing.inputs) * np.sqrt(packing.hidden) * e_d * samples
+    sums = np.sqrt(2.0 + layout.baby_classes / layout.extras) if layout.extras else 1.0
+    second = sums * (e_h + np.sqrt(layout.classes) * e_e)
+    length = max(packing.row_length * e_d, second) * np.sqrt(packing.hidden) * samples
     return float(2.0**parameters.flood_bits * length)
-
-
-def row_length(inputs: int) -> float:
-    """Return the length of rows, as root mean square, that the hiding noise is made for."""
-    return float(np.sqrt(inputs)) / 2.0
 
 
 def mlp_noise(parameters: CKKSParameters, packing: MLPPacking) -> float:

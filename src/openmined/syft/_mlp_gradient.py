@@ -20,7 +20,7 @@ from openmined.syft._columns import require_finite
 from openmined.syft._errors import DataError, RangeError
 from openmined.syft._executors import Call, choose_executor, count_ticks
 from openmined.syft._keys import PUBLIC_KEY, PublicKeys
-from openmined.syft._mlp_decode import flood_deviation, row_length
+from openmined.syft._mlp_decode import flood_deviation
 from openmined.syft._mlp_keys import LAST, MAX_SAMPLES, layout_of, load_mlp_model
 from openmined.syft._mlp_machine import Machine
 from openmined.syft._mlp_steps import Sums, Weights, add_blocks, assemble, prepare_weights
@@ -62,8 +62,8 @@ def compute_mlp_update(
     Args:
         model: the encrypted weights.
         public: the keys they were encrypted under.
-        X: rows Z with their bias, (samples, inputs), at most 2 sqrt(inputs) long as root
-            mean square, as a feature map leaves them; training goes best at about four.
+        X: rows Z with their bias, (samples, inputs), at most four times the packing's row length
+            long as root mean square, as a feature map leaves them.
         Y: targets, (samples, outputs), each at most 1 in magnitude.
         progress: called with (blocks of samples done, blocks in all).
         processes: forked processes that share the blocks.
@@ -185,7 +185,7 @@ def _check_batch(X: Any, Y: Any, packing: MLPPacking) -> tuple[Floats, Floats]:
     require_finite(rows, "the rows")
     require_finite(targets, "the targets")
     length = float(np.sqrt((rows**2).sum(axis=1).mean()))
-    limit = 4.0 * row_length(packing.inputs)
+    limit = 4.0 * packing.row_length
     if length > limit:
         raise RangeError(
             f"rows are {length:.4g} long (root mean square), above {limit:.4g}: scale the features"

@@ -33,7 +33,7 @@ from openmined.syft._keys import (
     galois_element,
     make_public_key,
 )
-from openmined.syft._mlp import split_mlp
+from openmined.syft._mlp import row_length, split_mlp
 from openmined.syft._mlp_layout import MLPLayout, choose_block
 from openmined.syft._seal import (
     KEY_ID_BYTES,
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from openmined.protocol import Packing
     from openmined.syft._specs import MLPClassifier
 
 PRIME_BITS = (57, 55, 57, 57, 57, 57, 38, 60)
@@ -80,6 +81,31 @@ def choose_mlp_parameters(spec: MLPClassifier) -> CKKSParameters:
         data_scale_bits=24,
         flood_bits=15,
     )
+
+
+def mlp_packing(spec: MLPClassifier) -> MLPPacking:
+    """Return the packing of a network."""
+    return MLPPacking(
+        inputs=spec.inputs,
+        hidden=spec.hidden,
+        outputs=spec.outputs,
+        block=choose_block(DEGREE, spec.hidden, spec.outputs),
+        row_length=row_length(spec),
+    )
+
+
+def check_mlp_packing(spec: MLPClassifier, packing: Packing) -> None:
+    """See that a model is packed as its campaign's network is.
+
+    Raises:
+        CiphertextError: if its shape, or the rows it is protected for, are other ones.
+    """
+    wanted = mlp_packing(spec)
+    if packing != wanted:
+        raise CiphertextError(
+            f"the model is packed as ({packing}), its campaign's network as ({wanted}): whoever "
+            "encrypted it follows another campaign, or wants gradients with too little noise"
+        )
 
 
 def layout_of(packing: MLPPacking, parameters: CKKSParameters) -> MLPLayout:
@@ -134,9 +160,7 @@ def generate_mlp_keys(
     parameters: CKKSParameters, spec: MLPClassifier, folder: Path | None = None
 ) -> SecretKeys:
     """Make the keys of a network; see `generate_keys`."""
-    degree = parameters.poly_modulus_degree
-    block = choose_block(degree, spec.hidden, spec.outputs)
-    packing = MLPPacking(inputs=spec.inputs, hidden=spec.hidden, outputs=spec.outputs, block=block)
+    packing = mlp_packing(spec)
     layout = layout_of(packing, parameters)
     secret_key = seal.KeyGenerator(make_context(parameters)).secret_key()
     writer = KeyWriter(os.urandom(KEY_ID_BYTES), folder)

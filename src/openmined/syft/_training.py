@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from openmined.syft._errors import DataError
 from openmined.syft._executors import choose_executor
 from openmined.syft._mlp_gradient import compute_mlp_update
+from openmined.syft._mlp_keys import check_mlp_packing
 from openmined.syft._specs import MLPClassifier
 from openmined.syft._statistics import accumulate_statistics
 from openmined.syft._updates import compute_update
@@ -63,6 +64,7 @@ def train_update(
     """
     executor = choose_executor(executor, processes)
     if isinstance(spec, MLPClassifier):
+        check_mlp_packing(spec, model.packing)
         X, Y = draw_rows(batches, spec.batch)
         gradient = compute_mlp_update(model, public, X, Y, progress, executor=executor)
         return TrainedUpdate(gradient, len(X))

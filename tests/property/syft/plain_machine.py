@@ -122,7 +122,7 @@ class PlainMachine:
 
 
 def make_layout(inputs: int, hidden: int, outputs: int, block: int, slots: int) -> MLPLayout:
-    packing = MLPPacking(inputs=inputs, hidden=hidden, outputs=outputs, block=block)
+    packing = MLPPacking(inputs=inputs, hidden=hidden, outputs=outputs, block=block, row_length=1)
     return MLPLayout(packing, slots)
 
 

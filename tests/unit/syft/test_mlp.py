@@ -1,6 +1,7 @@
 """A network trained by backpropagation on ciphertexts."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -34,10 +35,11 @@ from openmined.syft import (
     mlp_gradient,
     release_weights,
     save_model,
+    train_update,
 )
 from openmined.syft._mlp import join_mlp, split_mlp
 from openmined.syft._mlp_decode import flood_deviation
-from openmined.syft._mlp_keys import key_levels, layout_of
+from openmined.syft._mlp_keys import key_levels, layout_of, mlp_packing
 
 MINIMUM_BITS = 6.0
 ROUNDS = 9
@@ -97,6 +99,43 @@ def test_wide_gradient_is_precise(wide_keys, bits, samples, processes):
     assert bits(found[35:], wanted[35:]) >= MINIMUM_BITS
     assert seen == [(done, len(seen)) for done in range(1, len(seen) + 1)]
     assert len(seen) == -(-samples // keys.packing.block)
+
+
+@pytest.mark.parametrize("length", [2.0, 4.0])
+def test_a_thousand_inputs_of_short_rows_are_precise(bits, length):
+    """What a feature map's radius bounds, random ReLU's for instance, needs less noise."""
+    spec = MLPClassifier(inputs=1024, hidden=8, classes=("a", "b", "c"), radius=length)
+    keys = generate_keys(choose_parameters(spec), spec)
+    assert keys.packing.row_length == length
+    X, Y = make_batch(6, 1024, 3)
+    X *= length / np.linalg.norm(X, axis=1, keepdims=True)
+    W = initial_weights(spec)
+    assert (X @ W[:1024]).std() == pytest.approx(0.25, rel=0.3)
+    found = decrypt_update(compute_mlp_update(encrypt_model(W, keys), keys.public, X, Y), keys)
+    wanted = mlp_gradient(W, X, Y)
+    assert bits(found[:1024], wanted[:1024]) >= MINIMUM_BITS
+    assert bits(found[1024:], wanted[1024:]) >= MINIMUM_BITS
+
+
+def test_rows_are_protected_for_the_length_their_features_allow():
+    columns = MLPClassifier(inputs=65, hidden=4, classes=("a", "b"))
+    short = replace(columns, radius=1.5)
+    assert mlp_packing(columns).row_length == pytest.approx(np.sqrt(65) / 2)
+    assert mlp_packing(short).row_length == 1.5
+    parameters = choose_parameters(columns)
+    noise = [flood_deviation(parameters, mlp_packing(spec), 1) for spec in (columns, short)]
+    assert noise[0] > 2.0 * noise[1]
+
+
+def test_another_campaigns_packing_is_refused(mlp_keys):
+    """A Capsule that understates the rows' length would get gradients with too little noise."""
+    model = encrypt_model(initial_weights(SPEC), mlp_keys)
+    batches = [make_batch(4, 11, 3)]
+    assert train_update(SPEC, model, mlp_keys.public, batches).samples == 4
+    understated = mlp_keys.packing.model_copy(update={"row_length": 0.01})
+    for forged in (understated, mlp_keys.packing.model_copy(update={"block": 4096})):
+        with pytest.raises(CiphertextError, match="too little noise"):
+            train_update(SPEC, replace(model, packing=forged), mlp_keys.public, batches)
 
 
 def test_clear_gradient_by_differences():
@@ -205,7 +244,7 @@ def test_damaged_states_are_refused(mlp_keys, wide_keys, keys):
         EncryptedGradient.from_blobs(packing, gradient.to_blobs(), keys.parameters)
     with pytest.raises(KeyMismatch):
         compute_mlp_update(model, wide_keys[1].public, X, Y)
-    bad = MLPPacking(inputs=11, hidden=6, outputs=3, block=3000)
+    bad = MLPPacking(inputs=11, hidden=6, outputs=3, block=3000, row_length=1)
     with pytest.raises(CiphertextError, match="blocks"):
         EncryptedModel.from_blobs(bad, model.to_blobs(), parameters)
 

@@ -542,6 +542,9 @@ export interface components {
         /**
          * MLPPacking
          * @description Packing of a two-layer network; see openmined.syft's documentation of the layout.
+         *
+         *     `row_length` is the length of rows, as root mean square, that gradients are protected for; it
+         *     follows from the campaign's features, and whoever is given another one refuses.
          */
         MLPPacking: {
             /**
@@ -557,6 +560,8 @@ export interface components {
             outputs: number;
             /** Block */
             block: number;
+            /** Row Length */
+            row_length: number;
         };
         /**
          * ModelManifest
