@@ -6,6 +6,8 @@ and B are plaintext at the mine. Rows may outgrow memory, or one processor.
     python examples/syft/2_any_number_of_rows.py
 """
 
+import time
+
 import numpy as np
 import pyarrow as pa
 
@@ -47,12 +49,14 @@ for rows in (100, 50_000):
     # Two forked processes share the chunks; `executor=None` would do them here, and a
     # `RayExecutor` on a cluster.
     statistics = stream_statistics(spec, batches(rows), ["y"], executor=ForkExecutor(2))
+    start = time.perf_counter()
     update = compute_update(model, keys.public, statistics, spec.update, spec.l2)
+    seconds = time.perf_counter() - start
     weights = decrypt_update(update, keys)
-    size = sum(map(len, update.to_blobs()))
-    print(f"{statistics.n:>6} rows, a million steps: {size} bytes, one product")
+    size = sum(map(len, update.to_blobs())) / 1000
+    print(f"{statistics.n:>6} rows, a million steps: one product, {seconds:.2f} s, {size:.0f} kB")
     wanted = apply_update(initial_weights(spec), statistics, spec.update, spec.l2)
     assert np.abs(weights - wanted).max() < 1e-3
 
-print(f"largest error of a weight: {np.abs(weights[:-1, 0] - TRUTH).max():.4f}")
+print(f"largest error of a weight: {np.abs(weights[:-1, 0] - TRUTH).max():.0e}")
 assert np.abs(weights[:-1, 0] - TRUTH).max() < 0.05
