@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,10 @@ class Token:
 
     def transact(self, transaction: dict[str, str]) -> Any:
         sent = call(self.rpc, "eth_sendTransaction", {"from": self.account, **transaction})
-        return call(self.rpc, "eth_getTransactionReceipt", sent)
+        deadline = time.monotonic() + 30
+        while (receipt := call(self.rpc, "eth_getTransactionReceipt", sent)) is None:
+            assert time.monotonic() < deadline, f"{sent} is in no block after 30 seconds"
+        return receipt
 
     def send(self, signature: str, *values: Any) -> None:
         self.transact({"to": self.address, "data": encode_call(signature, *values)})
