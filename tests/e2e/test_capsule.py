@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,6 +27,7 @@ def world(tmp_path: Path) -> Iterator[CapsuleWorld]:
         yield made
 
 
+_opening = sys.modules["openmined.capsule._opening"]
 FROM_2099 = Path(__file__).parents[1] / "vectors" / "certificates" / "from-2099.asc"
 
 settle = partial(settle_within, turns=30)
@@ -177,6 +180,27 @@ class Clock:
 
     def time(self) -> float:
         return time.time() + self.wrong_s
+
+
+def test_an_error_that_nobody_foresaw_holds_up_one_campaign(
+    world: CapsuleWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, good = world.launch(), world.launch()
+    real = _opening.check_campaign
+
+    def check(ctx: Any, chain: Any) -> Any:
+        if chain.id == bad:
+            raise RuntimeError("row 7 says 0.25")
+        return real(ctx, chain)
+
+    monkeypatch.setattr(_opening, "check_campaign", check)
+    with world.capsule() as capsule:
+        settle(capsule)
+    assert [world.state(each).phase for each in (bad, good)] == [Phase.LAUNCHED, Phase.OPEN]
+    (stuck,) = [line for line in world.log if line["event"] == "stuck"]
+    assert re.fullmatch(
+        r"unforeseen RuntimeError in test_capsule\.py, line \d+: report it", stuck["cause"]
+    )
 
 
 def test_with_a_clock_a_day_behind_no_certificate_is_rejected_as_too_young(

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from openmined.capsule import _batches, _delivery, _gathering, _opening, _reports
@@ -19,7 +21,6 @@ from openmined.capsule._combination import load_solver
 from openmined.capsule._context import Context
 from openmined.capsule._errors import (
     CampaignRefused,
-    CapsuleError,
     NotValidNow,
     NotWritten,
     ReplayFailed,
@@ -29,7 +30,7 @@ from openmined.capsule._history import Unsettled, settle_history
 from openmined.capsule._rotation import rotate_keys, rotation_is_due
 from openmined.capsule._state import CampaignRow, Pending, SeenEvent
 from openmined.capsule._steps import Step
-from openmined.protocol import Phase
+from openmined.protocol import OpenMinedError, Phase
 from openmined.sonar import (
     CampaignEvent,
     CampaignLaunched,
@@ -43,7 +44,6 @@ from openmined.sonar import (
     Terms,
 )
 from openmined.storage import BlockNotFound, StorageError
-from openmined.syft import SyftError
 
 _FINAL_ROWS = ("ended", "foreign")
 _OPEN_BENCHES = 16
@@ -98,8 +98,8 @@ class Capsule:
 
     def _say_waiting(self, error: Exception) -> None:
         self._waiting_since = self._waiting_since or time.monotonic()
-        cause = f"{type(error).__name__}: {error}"
-        self._ctx.log.write_change("loop", "waiting", whom=who_can_help(error), cause=cause)
+        whom, cause = who_can_help(error), describe(error)
+        self._ctx.log.write_change("loop", "waiting", whom=whom, cause=cause)
 
     def _say_resumed(self) -> None:
         if self._waiting_since:
@@ -181,7 +181,7 @@ class Capsule:
             return False
         try:
             busy = self._advance(event)
-        except (StorageError, SonarError, CapsuleError, SyftError) as error:
+        except Exception as error:  # noqa: BLE001 -- no campaign may hold up the others
             loop = self._ctx.settings.loop
             pause_s = min(loop.retry_s, max(2.0 * waited, loop.poll_interval_s))
             self._retry[campaign] = (time.monotonic() + pause_s, pause_s)
@@ -190,7 +190,7 @@ class Capsule:
                 "waiting" if isinstance(error, StorageError | SonarError) else "stuck",
                 campaign=campaign,
                 whom=who_can_help(error),
-                cause=f"{type(error).__name__}: {error}",
+                cause=describe(error),
             )
             return False
         self._retry.pop(campaign, None)
@@ -424,6 +424,15 @@ def who_can_help(error: Exception) -> str:
     if isinstance(error, NotEnoughFunds) or not isinstance(error, StorageError | SonarError):
         return "operator"
     return "store" if isinstance(error, StorageError) else "chain"
+
+
+def describe(error: Exception) -> str:
+    """Say what failed. Of an error that nobody foresaw only where: its text may quote a row."""
+    name = type(error).__name__
+    if isinstance(error, OpenMinedError):
+        return f"{name}: {error}"
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"unforeseen {name} in {Path(place.filename).name}, line {place.lineno}: report it"
 
 
 def wait(seconds: float, stop: Callable[[], bool]) -> None:

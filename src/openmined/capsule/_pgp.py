@@ -143,7 +143,9 @@ def parse_certificate(text: str | bytes, *, until: datetime | None = None) -> Ce
     try:
         revoked, expiration = certificate.is_revoked, certificate.expiration
     except Exception as error:  # noqa: BLE001 -- pysequoia raises its own untyped errors
-        raise PgpError(f"it is not valid now: {_cause(error)}") from None
+        # Without the time that the cause ends with: who waits says one thing once.
+        cause = _cause(error).partition(" at time ")[0]
+        raise PgpError(f"it is not valid now: {cause} ({certificate.fingerprint})") from None
     if revoked:
         raise PgpError(f"it is revoked ({certificate.fingerprint})")
     if expiration is not None and expiration <= (until or datetime.now(UTC)):

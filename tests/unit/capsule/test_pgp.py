@@ -107,7 +107,7 @@ def test_bad_certificates_are_refused(text: str, why: str) -> None:
 
 def test_a_certificate_from_a_time_to_come_is_refused() -> None:
     # By `gpg --faked-system-time 20990101T000000!`: ed25519, and a cv25519 subkey.
-    with pytest.raises(PgpError, match="not valid now: No binding signature at time 20"):
+    with pytest.raises(PgpError, match=r"not valid now: No binding signature .68353e"):
         parse_certificate(FROM_2099.read_text())
 
 
