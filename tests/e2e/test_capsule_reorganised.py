@@ -154,3 +154,21 @@ def test_work_that_the_chain_took_back_is_not_delivered(world: CapsuleWorld) -> 
         delivered, _ = world.delivered(campaign)
         far = float(np.abs(delivered - lost[0]["weights"]).max())
         assert float(np.abs(delivered - paid[0]["weights"]).max()) < far / 100
+
+
+def test_nothing_is_delivered_before_it_is_paid(world: CapsuleWorld) -> None:
+    strike = Strike(world)
+    with world.context(lambda step: strike() if step == Step.DELIVER else None) as context:
+        capsule, campaign, _ = begin(world, context)
+        world.anvil.travel(3601)
+        strike.armed = True
+        score_all(world, capsule, campaign)
+        wait_for(lambda: not capsule.turn() and world.state(campaign).phase != Phase.OPEN, 60)
+        assert not strike.armed
+    assert any("Sonar: not the last batch" in line.get("cause", "") for line in world.log)
+    state = world.state(campaign)
+    assert (state.phase, state.batches, state.pending) == (Phase.DELIVERED, 3, 0)
+    scored = [event.gradient for event in world.events(campaign, "GradientScored")]
+    assert sorted(scored) == [0, 1, 2]
+    assert audit_campaign(world.data_scientist, world.store, campaign).ok
+    world.delivered(campaign)
