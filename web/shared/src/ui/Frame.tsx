@@ -1,6 +1,7 @@
 import { ActionIcon, Anchor, Box, Container, Group, Text, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
 import { type ReactNode, useEffect, useRef } from "react";
 import { Link, useLocation } from "wouter";
+import { useFreshPage } from "./useFreshPage";
 
 export interface Place {
   readonly to: string;
@@ -10,6 +11,7 @@ export interface Place {
 /** The frame of every page: name, places, light or dark, what the application adds to the right. */
 export function Frame(props: { name: string; places: readonly Place[]; aside?: ReactNode; foot?: ReactNode; children: ReactNode }) {
   const [location] = useLocation();
+  useFreshPage(location);
   return (
     <>
       <a className="om-skip" href="#content">

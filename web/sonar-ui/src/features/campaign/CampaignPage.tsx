@@ -1,4 +1,5 @@
 import { Alert, Group, SimpleGrid, Stack, Text, Title } from "@mantine/core";
+import { useDocumentTitle } from "@mantine/hooks";
 import { formatCount, formatPercent, formatPpm } from "@openmined/shared/format";
 import { Figure, Hash, Loaded, useNow, When } from "@openmined/shared/ui";
 import { Amount } from "../../shared/amounts";
@@ -17,6 +18,7 @@ export default function CampaignPage({ campaign }: { campaign: number }) {
 }
 
 function Found({ campaign }: { campaign: CampaignDetail }) {
+  useDocumentTitle(`${titleOf(campaign).slice(0, 80)} · Sonar`);
   const now = useNow();
   const batches = useBatches(campaign.campaign);
   return (

@@ -1,5 +1,5 @@
 import { Anchor, Button, Group, NativeSelect, SimpleGrid, Stack, Text, TextInput, Title } from "@mantine/core";
-import { useDebouncedValue } from "@mantine/hooks";
+import { useDebouncedValue, useDocumentTitle } from "@mantine/hooks";
 import { formatCount } from "@openmined/shared/format";
 import { Empty, Figure, Loaded } from "@openmined/shared/ui";
 import { useState } from "react";
@@ -12,6 +12,7 @@ import { CampaignRow } from "./CampaignRow";
 const ETH_TOKEN = `0x${"0".repeat(40)}`;
 
 export function CampaignsPage() {
+  useDocumentTitle("Campaigns · Sonar");
   const totals = useTotals();
   return (
     <Stack gap="xl">

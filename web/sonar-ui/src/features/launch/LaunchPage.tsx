@@ -1,4 +1,5 @@
 import { Alert, Button, Group, Stack, Text, Textarea, TextInput, Title } from "@mantine/core";
+import { useDocumentTitle } from "@mantine/hooks";
 import { explain } from "@openmined/shared/ui";
 import { useMemo, useState } from "react";
 import { useLocation } from "wouter";
@@ -15,6 +16,7 @@ import { useDraft } from "./useDraft";
 import { useLaunch } from "./useLaunch";
 
 export default function LaunchPage() {
+  useDocumentTitle("Launch a campaign · Sonar");
   const state = useDraft();
   const { draft, change, task } = state;
   const [, go] = useLocation();

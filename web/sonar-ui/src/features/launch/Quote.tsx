@@ -46,7 +46,7 @@ function useCost(plan: Plan, token: Token, wallet: Wallet | undefined): { holds?
   if (!wallet) return { network: "known when a wallet is connected" };
   if (asked.data === null) return { network: "known when the wallet has switched the network" };
   if (asked.isError) return { network: `unknown. ${explain(asked.error).title}` };
-  if (!asked.data) return { network: "being asked for" };
+  if (!asked.data) return { network: "the wallet’s node is being asked" };
   const { holds, allowing, fee, ether } = asked.data;
   if (holds < plan.bounty) return { holds: `${formatAmount(holds, token)}: too little`, network: "nothing: this cannot be paid" };
   const poor = ether < (allowing ?? 0n) + (fee ?? 0n) ? `; the account has ${formatAmount(ether)}: too little` : "";
