@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,19 +19,22 @@ from openmined.protocol import (
     KeysManifest,
     Manifest,
     ModelManifest,
+    ProtocolError,
     decode_manifest,
     encode_gradient_body,
+    manifest_digest,
 )
-from openmined.syft._errors import DataError
+from openmined.syft._errors import DataError, KeyMismatch
 from openmined.syft._executors import choose_executor, open_executor
 from openmined.syft._keys import PublicKeys
-from openmined.syft._parameters import plan_parameters
+from openmined.syft._parameters import choose_parameters, plan_parameters
 from openmined.syft._specs import MLPClassifier, spec_from_manifest
 from openmined.syft._states import EncryptedModel
 from openmined.syft._streaming import encode_batches
 from openmined.syft._training import train_update
 
 M = TypeVar("M", bound=Manifest)
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 
 app = typer.Typer(
     help="Train on encrypted weights, from files.", no_args_is_help=True, add_completion=False
@@ -59,9 +64,12 @@ def train(
 
     Progress goes to standard error, a JSON object a line: {"done": 3, "of": 32}.
     """
+    _check_miner(miner)
+    _check_place(out)
     task = _read_manifest(campaign, CampaignManifest)
     key_manifest = _read_manifest(keys, KeysManifest)
     model_manifest = _read_manifest(model, ModelManifest)
+    _check_bound(key_manifest, model_manifest)
     spec = spec_from_manifest(task)
     parameters = key_manifest.parameters
     public = PublicKeys.from_blobs(
@@ -83,17 +91,22 @@ def train(
         samples=trained.samples,
         ciphertexts=tuple(trained.gradient.to_blobs()),
     )
-    out.write_bytes(encode_gradient_body(body))
+    _write(out, encode_gradient_body(body))
 
 
 @app.command()
 def plan(
     campaign: Annotated[Path, typer.Argument(help="The campaign's manifest.")],
 ) -> None:
-    """Show what a campaign of the linear family costs a mine: parameters, time, bytes."""
+    """Show what a campaign costs a mine: parameters and, of the linear family, time and bytes."""
     spec = spec_from_manifest(_read_manifest(campaign, CampaignManifest))
     if isinstance(spec, MLPClassifier):
-        raise DataError("a network has one fixed plan: see docs/syft.md")
+        parameters = choose_parameters(spec)
+        typer.echo(f"network        {spec.inputs}-{spec.hidden}-{spec.outputs}")
+        typer.echo(f"ring degree    {parameters.poly_modulus_degree}")
+        typer.echo(f"primes (bits)  {', '.join(map(str, parameters.coeff_modulus_bits))}")
+        typer.echo(f"a gradient     on {spec.batch} rows; docs/syft.md has times and sizes")
+        return
     found = plan_parameters(spec)
     typer.echo(f"weights        {spec.inputs} x {spec.outputs}")
     typer.echo(f"ring degree    {found.parameters.poly_modulus_degree}")
@@ -108,8 +121,31 @@ def _report(done: int, total: int) -> None:
     print(json.dumps({"done": done, "of": total}), file=sys.stderr, flush=True)  # noqa: T201
 
 
+def _check_miner(miner: str) -> None:
+    if _ADDRESS.fullmatch(miner) is None:
+        raise DataError(f"--miner {miner[:80]!r} is no address: 0x and 40 hexadecimal digits")
+
+
+def _check_place(out: Path) -> None:
+    # Before the work, which may take long.
+    if out.is_dir() or not os.access(out.parent, os.W_OK):
+        raise DataError(f"cannot write {out}: give a file in a folder that is there")
+
+
+def _check_bound(keys: KeysManifest, model: ModelManifest) -> None:
+    found, wanted = manifest_digest(keys).hex(), model.keys
+    if found != wanted:
+        raise KeyMismatch(
+            f"the model was encrypted under the keys of manifest {wanted}, the one given is "
+            f"{found}: give the keys that the model names"
+        )
+
+
 def _read_manifest(path: Path, kind: type[M]) -> M:
-    return decode_manifest(_read(path), kind)
+    try:
+        return decode_manifest(_read(path), kind)
+    except ProtocolError as error:
+        raise type(error)(f"{path}: {error}") from error
 
 
 def _find_blob(folder: Path, ref: BlobRef) -> Path:
@@ -117,9 +153,15 @@ def _find_blob(folder: Path, ref: BlobRef) -> Path:
     try:
         size = path.stat().st_size
     except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from error
+        raise DataError(
+            f"the {ref.purpose} {path} cannot be read ({error.strerror}): fetch what the manifests "
+            "list into the folder of --blobs, named by CID"
+        ) from error
     if size != ref.size:
-        raise DataError(f"{ref.cid} has {size} bytes, its manifest says {ref.size}")
+        raise DataError(
+            f"the {ref.purpose} {path} has {size} bytes, its manifest says {ref.size}: "
+            "fetch it again"
+        )
     return path
 
 
@@ -134,6 +176,17 @@ def _read(path: Path) -> bytes:
         raise DataError(f"cannot read {path}: {error.strerror}") from error
 
 
+def _write(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all."""
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_bytes(data)
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise DataError(f"cannot write {path}: {error.strerror}") from error
+
+
 def read_batches(path: Path) -> Iterator[Any]:
     """Stream the record batches of an Arrow, Parquet or CSV file.
 
@@ -142,6 +195,8 @@ def read_batches(path: Path) -> Iterator[Any]:
     """
     import pyarrow as pa
 
+    if not path.is_file():
+        raise DataError(f"cannot read rows from {path}: there is no such file")
     try:
         yield from _open_batches(path)
     except (pa.ArrowException, OSError) as error:

@@ -21,6 +21,9 @@ Floats = NDArray[np.float64]
 _NUMERIC = ("number", "integer", "boolean", "array")
 
 
+_AXES = ("row", "column")
+
+
 def require_finite(values: Floats, what: str) -> Floats:
     """Return `values`, all finite.
 
@@ -29,8 +32,9 @@ def require_finite(values: Floats, what: str) -> Floats:
     """
     if not np.isfinite(values).all():
         place = tuple(int(index) for index in np.argwhere(~np.isfinite(values))[0])
+        where = ", ".join(f"{name} {index}" for name, index in zip(_AXES, place, strict=False))
         raise DataError(
-            f"{what} has {values[place]!r} at {place}: fill in or drop missing and infinite values"
+            f"{what}: {float(values[place])} in {where}: fill in or drop missing and infinite values"
         )
     return values
 
@@ -107,7 +111,8 @@ def _from_arrow(column: Any, field: SchemaField) -> Floats:
     import pyarrow as pa
 
     if column.null_count:
-        raise DataError(f"column {field.name!r} has {column.null_count} missing values: fill them")
+        missing = column.null_count
+        raise DataError(f"column {field.name!r} lacks {missing} values: fill them or drop the rows")
     chunk = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     if isinstance(chunk, pa.ChunkedArray):  # pyarrow keeps an empty column chunked
         chunk = pa.concat_arrays(chunk.chunks) if chunk.num_chunks else pa.array([], chunk.type)

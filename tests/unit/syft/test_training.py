@@ -22,8 +22,11 @@ from openmined.protocol import (
     SchemaField,
     SonarRef,
     TableSchema,
+    UnknownFormat,
     decode_gradient_body,
+    decode_manifest,
     encode_manifest,
+    manifest_digest,
 )
 from openmined.syft import DataError, EncryptedGradient, draw_rows
 
@@ -109,7 +112,7 @@ def files(tmp_path, campaign):
         campaign=7,
         version=3,
         epoch=0,
-        keys="00" * 32,
+        keys=manifest_digest(keys_manifest).hex(),
         packing=model.packing,
         ciphertexts=tuple(put(data, "weights") for data in model.to_blobs()),
     )
@@ -176,6 +179,61 @@ def test_train_command_names_bad_files(files):
     done = run_train(folder, write_rows(folder, "csv"), folder / "out")
     assert isinstance(done.exception, DataError)
     assert blob.name in str(done.exception)
+
+
+def test_train_command_names_bad_arguments_before_it_works(files):
+    folder, _, _ = files
+    rows = write_rows(folder, "csv")
+    bad = [
+        (["--miner", "0x12"], DataError, "no address"),
+        (["--out", str(folder / "none" / "out")], DataError, "a folder that is there"),
+        (["--blobs", str(folder / "none")], DataError, "fetch what the manifests list"),
+        (["--executor", "gpu"], syft.SpecError, "use here, processes:4"),
+    ]
+    for more, kind, text in bad:
+        done = run_train(folder, rows, folder / "out", *more)
+        assert isinstance(done.exception, kind), done.exception
+        assert text in str(done.exception)
+    assert not (folder / "out").exists()
+
+
+def test_train_command_tells_manifests_apart(files):
+    folder, _, _ = files
+    rows = write_rows(folder, "csv")
+    keys = folder / "keys.json"
+    original = keys.read_bytes()
+    other = decode_manifest(original, KeysManifest).model_copy(update={"campaign": 8})
+    keys.write_bytes(encode_manifest(other))
+    done = run_train(folder, rows, folder / "out")
+    assert isinstance(done.exception, syft.KeyMismatch)
+    assert "give the keys that the model names" in str(done.exception)
+    keys.write_bytes((folder / "model.json").read_bytes())
+    done = run_train(folder, rows, folder / "out")
+    assert isinstance(done.exception, UnknownFormat)
+    assert str(keys) in str(done.exception)
+    keys.write_bytes(original[:-1])
+    assert str(keys) in str(run_train(folder, rows, folder / "out").exception)
+
+
+ROWS_THAT_DO_NOT_FIT = {
+    "lacks 1 values": {"a": [0.1, float("nan"), 0.3]},
+    "no column 'b'": {"b": None},
+    "'maybe' is none of the classes no, yes": {"y": ["no", "yes", "maybe"]},
+    "holds values that are no numbers": {"a": ["x", "y", "z"]},
+    "inf in row 1, column 0": {"a": [0.1, float("inf"), 0.3]},
+    "there are no rows": {"a": [], "b": [], "y": []},
+}
+
+
+@pytest.mark.parametrize("text", ROWS_THAT_DO_NOT_FIT)
+def test_train_command_names_bad_rows(files, text):
+    folder, _, _ = files
+    columns = TABLE.to_pydict() | ROWS_THAT_DO_NOT_FIT[text]
+    rows = folder / "rows.csv"
+    pa_csv.write_csv(pa.table({name: of for name, of in columns.items() if of is not None}), rows)
+    done = run_train(folder, rows, folder / "out")
+    assert isinstance(done.exception, DataError)
+    assert text in str(done.exception)
 
 
 def test_plan_command(files):
