@@ -34,7 +34,7 @@ def require_finite(values: Floats, what: str) -> Floats:
         place = tuple(int(index) for index in np.argwhere(~np.isfinite(values))[0])
         where = ", ".join(f"{name} {index}" for name, index in zip(_AXES, place, strict=False))
         raise DataError(
-            f"{what}: {float(values[place])} in {where}: fill in or drop missing and infinite values"
+            f"{what}: {float(values[place])} in {where}: fill in or drop rows without a number"
         )
     return values
 
