@@ -26,6 +26,7 @@ export function LoginForm({ done }: { done?: () => void }) {
       <Stack>
         <PasswordInput
           label="Passphrase of the mine"
+          description="Chosen when the mine was made. Of a mine that openmined up has made, it is in the file that openmined up names"
           autoComplete="current-password"
           value={passphrase}
           onChange={(event) => setPassphrase(event.currentTarget.value)}
