@@ -48,6 +48,7 @@ from openmined.syft import MLPClassifier, RangeError, encrypt_model
 
 _UNOPENED = (Reason.OVER_QUOTA, Reason.UNAVAILABLE, Reason.CLOSED)
 
+
 def prepare_batch(
     ctx: Context, bench: Bench, row: CampaignRow, chain: CampaignState, gathered: Gathered
 ) -> None:
