@@ -88,4 +88,4 @@ def test_a_network_is_trained_by_backpropagation(world: MineWorld) -> None:
     whole = mlp_gradient(weights, Z, Y)
     cosine = (found * whole).sum() / np.linalg.norm(found) / np.linalg.norm(whole)
     assert cosine > 0.7
-    assert list(folder.cache.iterdir()) == [], "no statistics are kept of it"
+    assert {path.name for path in folder.cache.iterdir()} <= {"keys"}, "no statistics are kept"
