@@ -139,7 +139,7 @@ class PlayedCapsule:
             "entries": tuple(made),
             "accuracy_before_ppm": state.best_ppm,
             "accuracy_after_ppm": accuracy_ppm,
-            "attribution": "single",
+            "attribution": "none",
             "validation": "ab" * 32,
             "validation_rows": 100,
             "software": "a test",

@@ -102,7 +102,7 @@ def test_a_receipt_whose_bytes_were_altered(scene: Scene) -> None:
     receipt = campaign.history().batches[1].event.receipt
     blocks: dict[Any, bytes] = scene.store.blocks._blocks  # type: ignore[attr-defined]
     (place,) = [key for key in blocks if CID.parse(str(key)).digest == receipt]
-    blocks[place] = blocks[place].replace(b"single", b"shapex")
+    blocks[place] = blocks[place].replace(b"a test", b"a fest")
     report = campaign.audit()
     assert report.bad_batches == (2,)
     assert "receipt cannot be read" in str(report)
