@@ -24,6 +24,22 @@ _NUMERIC = ("number", "integer", "boolean", "array")
 _AXES = ("row", "column")
 
 
+def real_array(values: Any, what: str) -> Floats:
+    """Return an array of float64, whatever the shape; what is complex, ragged or text is refused.
+
+    Raises:
+        DataError: if it is no array of real numbers.
+    """
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind != "c":
+            return array.astype(np.float64, copy=False)
+        problem = "complex numbers"
+    except (TypeError, ValueError) as error:
+        problem = str(error)[:80]
+    raise DataError(f"{what} are no array of real numbers: {problem}")
+
+
 def require_finite(values: Floats, what: str) -> Floats:
     """Return `values`, all finite.
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openmined.protocol import CampaignManifest
-from openmined.syft._columns import require_finite
+from openmined.syft._columns import real_array, require_finite
 from openmined.syft._errors import DataError
 from openmined.syft._specs import (
     LearningSpec,
@@ -23,7 +23,7 @@ from openmined.syft._specs import (
 )
 
 if TYPE_CHECKING:
-    pass
+    from openmined.syft._mlp import MLPEstimator
 
 Floats = NDArray[np.float64]
 
@@ -104,9 +104,6 @@ class LinearEstimator:
         )
 
 
-Estimator = "LinearEstimator | MLPEstimator"
-
-
 def _target_scale(spec: LearningSpec) -> Floats:
     return np.array(getattr(spec, "target_scale", (1.0,) * spec.outputs))
 
@@ -125,7 +122,7 @@ def design_matrix(spec: LearningSpec, X: Any) -> Floats:
         if spec.features is None:
             raise DataError("this model has no feature map: give an array of features")
         return spec.features.transform(X)
-    rows = np.asarray(X, dtype=np.float64)
+    rows = real_array(X, "the rows")
     if rows.ndim != 2:
         raise DataError(f"rows of shape {rows.shape} must be a matrix")
     fields = spec.features.schema.fields if spec.features else ()
@@ -175,7 +172,7 @@ def evaluate(spec: LearningSpec, weights: Any, X: Any, Y: Any) -> float:
         when met exactly and 0 otherwise.
     """
     rows, targets = check_rows(X, Y, spec)
-    array = require_finite(np.asarray(weights, dtype=np.float64), "the weights")
+    array = require_finite(real_array(weights, "the weights"), "the weights")
     if isinstance(spec, MLPClassifier):
         from openmined.syft._mlp import mlp_outputs
 
@@ -194,14 +191,16 @@ def evaluate(spec: LearningSpec, weights: Any, X: Any, Y: Any) -> float:
     )
 
 
-def estimator_from_weights(task: LearningSpec | CampaignManifest, weights: Any) -> Any:
+def estimator_from_weights(
+    task: LearningSpec | CampaignManifest, weights: Any
+) -> LinearEstimator | MLPEstimator:
     """Make an estimator of trained weights; for a manifest it carries the feature map.
 
     Raises:
         DataError: if the weights do not fit or are not finite.
     """
     spec = spec_from_manifest(task) if isinstance(task, CampaignManifest) else task
-    array = require_finite(np.array(weights, dtype=np.float64), "the weights")
+    array = require_finite(real_array(weights, "the weights").copy(), "the weights")
     if isinstance(spec, MLPClassifier):
         from openmined.syft._mlp import MLPEstimator
 

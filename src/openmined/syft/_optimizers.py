@@ -1,7 +1,8 @@
 """What the key holder does with decrypted gradients: pure steps from state to state.
 
 Each optimizer has `start(weights) -> state` and `step(weights, gradient, state) -> (weights,
-state)`. States hold arrays and numbers only, so that their owner can store them.
+state)`, for arrays of one shape, whatever it is. States hold arrays and numbers only, so that their
+owner can store them. What does not fit, or is not finite, is a `DataError`.
 """
 
 from __future__ import annotations
@@ -11,9 +12,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from openmined.syft._errors import SpecError
+from openmined.syft._columns import real_array, require_finite
+from openmined.syft._errors import DataError, SpecError
 
 Floats = NDArray[np.float64]
+
+
+def _check(weights: Floats, gradient: Floats, *state: Floats) -> tuple[Floats, Floats]:
+    """Return both as finite arrays of one shape, that of the state; NumPy would broadcast."""
+    moved, slope = real_array(weights, "the weights"), real_array(gradient, "the gradient")
+    for other in (slope, *state):
+        if other.shape != moved.shape:
+            raise DataError(f"a gradient or state of shape {other.shape} for {moved.shape} weights")
+    return require_finite(moved, "the weights"), require_finite(slope, "the gradient")
 
 
 def _positive(value: float, name: str) -> None:
@@ -46,6 +57,7 @@ class SGD:
 
     def step(self, weights: Floats, gradient: Floats, state: SGDState) -> tuple[Floats, SGDState]:
         """Take one step."""
+        weights, gradient = _check(weights, gradient, state.velocity)
         velocity = self.momentum * state.velocity + gradient
         return weights - self.rate * velocity, SGDState(velocity)
 
@@ -80,6 +92,7 @@ class Adam:
 
     def step(self, weights: Floats, gradient: Floats, state: AdamState) -> tuple[Floats, AdamState]:
         """Take one step."""
+        weights, gradient = _check(weights, gradient, state.mean, state.square)
         steps = state.steps + 1
         mean = self.beta1 * state.mean + (1 - self.beta1) * gradient
         square = self.beta2 * state.square + (1 - self.beta2) * gradient**2
@@ -136,6 +149,7 @@ class Anderson:
         self, weights: Floats, gradient: Floats, state: AndersonState
     ) -> tuple[Floats, AndersonState]:
         """Take one step."""
+        weights, gradient = _check(weights, gradient, *state.weights, *state.gradients)
         steps = [self._flat(one - weights) for one in state.weights]
         images = [self._flat(one - gradient) for one in state.gradients]
         moved, rest = self._flat(weights), self._flat(gradient)

@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openmined.protocol import InterleavedPacking
-from openmined.syft._columns import require_finite
-from openmined.syft._errors import ReleaseRefused
+from openmined.syft._columns import real_array, require_finite
+from openmined.syft._errors import DataError, ReleaseRefused
 from openmined.syft._noise import error_bound, rounding_deviation
 from openmined.syft._randomness import gaussian
 from openmined.syft._scales import dropped_bits, norm_bound
@@ -59,6 +59,8 @@ class ReleaseLedger:
         Raises:
             ReleaseRefused: if the budget of decryptions is used up.
         """
+        if number < 0:
+            raise DataError(f"{number} decryptions cannot be counted")
         if self.decryptions + number > self.max_decryptions:
             raise ReleaseRefused(
                 f"{self.decryptions} of {self.max_decryptions} decryptions are used up under these "
@@ -88,6 +90,12 @@ def _unknown_noise(parameters: CKKSParameters, packing: InterleavedPacking | MLP
     return float(np.hypot(product, rounding_deviation(parameters.poly_modulus_degree)) / scale)
 
 
+def _shape(packing: InterleavedPacking | MLPPacking) -> tuple[int, ...]:
+    if isinstance(packing, InterleavedPacking):
+        return packing.rows, packing.columns
+    return packing.inputs + packing.outputs, packing.hidden
+
+
 def release_weights(
     weights: Floats, keys: SecretKeys, ledger: ReleaseLedger
 ) -> tuple[Floats, ReleaseLedger]:
@@ -100,14 +108,16 @@ def release_weights(
 
     Raises:
         ReleaseRefused: if the budget of releases is used up.
-        DataError: if a weight is not finite.
+        DataError: if the weights are not of these keys' model, or not finite.
     """
     if ledger.releases >= ledger.max_releases:
         raise ReleaseRefused(
             f"{ledger.releases} of {ledger.max_releases} releases are used up under these keys: "
             "publish the model released before, or start a campaign with new keys"
         )
-    array = require_finite(np.asarray(weights, dtype=np.float64), "the weights")
+    array = require_finite(real_array(weights, "the weights"), "the weights")
+    if array.shape != (wanted := _shape(keys.packing)):
+        raise DataError(f"weights of shape {array.shape} are not {wanted}: of another campaign")
     sigma = release_deviation(keys.parameters, keys.packing, ledger.decryptions)
     grid = 2.0 ** np.floor(np.log2(sigma))
     noisy = array + sigma * gaussian(array.size).reshape(array.shape)

@@ -23,7 +23,7 @@ from openmined.protocol import (
     TableSchema,
     UpdateKind,
 )
-from openmined.syft._columns import require_finite
+from openmined.syft._columns import real_array, require_finite
 from openmined.syft._errors import DataError, SpecError
 from openmined.syft._features import FeatureMap, build_features
 
@@ -287,7 +287,10 @@ def encode_targets(spec: LearningSpec, column: Any) -> Floats:
     """
     if isinstance(spec, LinearRegression):
         return _encode_numbers(spec, column)
-    labels = _plain_list(column)
+    try:
+        labels = _plain_list(column)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"labels are no column of text or numbers: {error}") from error
     index = {label: position for position, label in enumerate(spec.classes)}
     encoded = np.zeros((len(labels), spec.outputs))
     for row, label in enumerate(labels):
@@ -357,7 +360,7 @@ def check_rows(X: Any, Y: Any, spec: LearningSpec) -> tuple[Floats, Floats]:
     Raises:
         DataError: if a shape is wrong, a value is not finite, or there are no rows.
     """
-    rows, targets = np.asarray(X, dtype=np.float64), np.asarray(Y, dtype=np.float64)
+    rows, targets = real_array(X, "the rows"), real_array(Y, "the targets")
     if rows.ndim != 2 or rows.shape[1] != spec.inputs:
         raise DataError(f"rows of shape {rows.shape} do not have {spec.inputs} columns")
     if targets.shape != (len(rows), spec.outputs):

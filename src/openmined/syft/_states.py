@@ -10,7 +10,7 @@ import numpy as np
 import tenseal.sealapi as seal
 
 from openmined.protocol import CKKSParameters, InterleavedPacking, MLPPacking
-from openmined.syft._columns import require_finite
+from openmined.syft._columns import real_array, require_finite
 from openmined.syft._errors import CiphertextError, DataError, RangeError
 from openmined.syft._packing import pack_columns
 from openmined.syft._parameters import ciphertexts_needed
@@ -203,7 +203,7 @@ def encrypt_model(weights: Any, keys: SecretKeys) -> EncryptedModel:
         DataError: if the shape is wrong or a value is not finite.
         RangeError: if a column is longer than the parameters have room for.
     """
-    array = np.asarray(weights, dtype=np.float64)
+    array = real_array(weights, "the weights")
     if isinstance(keys.packing, MLPPacking):
         from openmined.syft._mlp_keys import encrypt_mlp
 

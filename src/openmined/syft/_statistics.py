@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from openmined.syft._columns import require_finite
+from openmined.syft._columns import real_array, require_finite
 from openmined.syft._errors import DataError
 from openmined.syft._executors import Call, silent
 
@@ -125,7 +125,7 @@ class Sums:
 
 
 def _check_batch(rows: Any, targets: Any) -> tuple[Floats, Floats]:
-    Z, Y = np.asarray(rows, dtype=np.float64), np.asarray(targets, dtype=np.float64)
+    Z, Y = real_array(rows, "the rows"), real_array(targets, "the targets")
     if Z.ndim != 2 or Y.ndim != 2 or len(Z) != len(Y) or not Z.shape[1] or not Y.shape[1]:
         raise DataError(f"rows of shape {Z.shape} and targets of shape {Y.shape} do not fit")
     return require_finite(Z, "the rows"), require_finite(Y, "the targets")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from openmined.syft._columns import real_array
 from openmined.syft._errors import DataError
 from openmined.syft._executors import choose_executor
 from openmined.syft._mlp_gradient import compute_mlp_update
@@ -87,7 +88,7 @@ def draw_rows(batches: Iterable[tuple[Any, Any]], count: int) -> tuple[Floats, F
     generator = np.random.default_rng(secrets.randbits(128))
     kept: tuple[Floats, Floats, Floats] | None = None
     for X, Y in batches:
-        rows, targets = np.asarray(X, dtype=np.float64), np.asarray(Y, dtype=np.float64)
+        rows, targets = real_array(X, "the rows"), real_array(Y, "the targets")
         if rows.ndim != 2 or targets.ndim != 2 or len(rows) != len(targets):
             raise DataError(f"rows {rows.shape} and targets {targets.shape} do not fit")
         ranks = generator.random(len(rows))

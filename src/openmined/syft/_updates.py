@@ -20,6 +20,7 @@ import tenseal.sealapi as seal
 from numpy.typing import NDArray
 
 from openmined.protocol import InterleavedPacking, LocalSteps, PlainGradient, UpdateKind
+from openmined.syft._columns import real_array, require_finite
 from openmined.syft._errors import CiphertextError, DataError, KeyMismatch, RangeError
 from openmined.syft._executors import choose_executor, count_ticks
 from openmined.syft._keys import PublicKeys, SecretKeys, galois_element, rotation_steps
@@ -81,9 +82,16 @@ def _local_steps(G: Floats, C: Floats, update: LocalSteps) -> tuple[Floats, Floa
 
 
 def apply_update(weights: Floats, statistics: Statistics, update: UpdateKind, l2: float) -> Floats:
-    """Compute in the clear what `compute_update` computes on ciphertexts."""
+    """Compute in the clear what `compute_update` computes on ciphertexts; shape (inputs, outputs).
+
+    Raises:
+        DataError: if the weights do not fit the statistics, or are not finite.
+    """
+    array, wanted = real_array(weights, "the weights"), statistics.cross.shape
+    if array.shape != wanted:
+        raise DataError(f"weights of shape {array.shape} are not {wanted}, as the statistics are")
     M, B = affine_map(statistics, update, l2)
-    return np.asarray(M @ weights + B)
+    return np.asarray(M @ require_finite(array, "the weights") + B)
 
 
 @dataclass(eq=False)
