@@ -100,8 +100,10 @@ def load_mlp_gradient(gradient: EncryptedGradient) -> list[Any]:
     for blob in gradient.blobs:
         _, payload = unframe(blob, Kind.GRADIENT, "encrypted gradient")
         item = load(seal.Ciphertext(), context, payload, "encrypted gradient")
-        if item.parms_id() != level or item.size() != 2:
-            raise CiphertextError("encrypted gradient: a ciphertext is not at its level")
+        if item.parms_id() != level or item.size() != 2 or not item.is_ntt_form():
+            raise CiphertextError(
+                "encrypted gradient: a ciphertext is not of two polynomials at the right level"
+            )
         check_encrypted(item, "encrypted gradient")
         items.append(item)
     _check_scales(gradient, items, groups)

@@ -16,7 +16,7 @@ import tenseal.sealapi as seal
 from numpy.typing import NDArray
 
 from openmined.protocol import MLPPacking
-from openmined.syft._columns import require_finite
+from openmined.syft._columns import real_array, require_finite
 from openmined.syft._errors import DataError, RangeError
 from openmined.syft._executors import Call, choose_executor, count_ticks
 from openmined.syft._keys import PUBLIC_KEY, PublicKeys
@@ -175,7 +175,7 @@ def _add_blocks_there(
 
 
 def _check_batch(X: Any, Y: Any, packing: MLPPacking) -> tuple[Floats, Floats]:
-    rows, targets = np.asarray(X, dtype=np.float64), np.asarray(Y, dtype=np.float64)
+    rows, targets = real_array(X, "the rows"), real_array(Y, "the targets")
     if rows.ndim != 2 or rows.shape[1] != packing.inputs or not len(rows):
         raise DataError(f"rows of shape {rows.shape} are not (1 or more, {packing.inputs})")
     if targets.shape != (len(rows), packing.outputs):
@@ -184,7 +184,8 @@ def _check_batch(X: Any, Y: Any, packing: MLPPacking) -> tuple[Floats, Floats]:
         raise DataError(f"{len(rows)} rows are above {MAX_SAMPLES}")
     require_finite(rows, "the rows")
     require_finite(targets, "the targets")
-    length = float(np.sqrt((rows**2).sum(axis=1).mean()))
+    with np.errstate(over="ignore"):
+        length = float(np.sqrt((rows**2).sum(axis=1).mean()))
     limit = 4.0 * packing.row_length
     if length > limit:
         raise RangeError(

@@ -62,6 +62,13 @@ SQUARE_LEVEL = 6  # where products begin: relinearization and conjugation are ne
 OUTPUT_LEVEL = 5  # W2 is multiplied when five primes are left
 LAST = 2
 WEIGHT_BOUND = 64.0
+_PARAMETERS = CKKSParameters(
+    poly_modulus_degree=DEGREE,
+    coeff_modulus_bits=PRIME_BITS,
+    weight_scale_bits=57,
+    data_scale_bits=24,
+    flood_bits=15,
+)
 MAX_SAMPLES = 10**9
 
 
@@ -74,13 +81,7 @@ def choose_mlp_parameters(spec: MLPClassifier) -> CKKSParameters:
     if spec.inputs > 1024:
         raise ParameterError(f"{spec.inputs} inputs are above 1,024: use fewer features")
     choose_block(DEGREE, spec.hidden, spec.outputs)
-    return CKKSParameters(
-        poly_modulus_degree=DEGREE,
-        coeff_modulus_bits=PRIME_BITS,
-        weight_scale_bits=57,
-        data_scale_bits=24,
-        flood_bits=15,
-    )
+    return _PARAMETERS
 
 
 def mlp_packing(spec: MLPClassifier) -> MLPPacking:
@@ -114,8 +115,11 @@ def layout_of(packing: MLPPacking, parameters: CKKSParameters) -> MLPLayout:
     Raises:
         CiphertextError: if packing and parameters do not belong together.
     """
-    if parameters.coeff_modulus_bits != PRIME_BITS or parameters.poly_modulus_degree != DEGREE:
-        raise CiphertextError(f"an MLP needs primes of {PRIME_BITS} bits at ring degree {DEGREE}")
+    if parameters != _PARAMETERS:
+        raise CiphertextError(
+            f"a network is encrypted under ({_PARAMETERS}), not under ({parameters}): keys and "
+            "model are not of one campaign, or were forged"
+        )
     return MLPLayout(packing, parameters.poly_modulus_degree // 2)
 
 
@@ -160,6 +164,9 @@ def generate_mlp_keys(
     parameters: CKKSParameters, spec: MLPClassifier, folder: Path | None = None
 ) -> SecretKeys:
     """Make the keys of a network; see `generate_keys`."""
+    make_context(parameters)
+    if parameters != choose_mlp_parameters(spec):
+        raise ParameterError(f"({parameters}) are not for a network: use choose_parameters(spec)")
     packing = mlp_packing(spec)
     layout = layout_of(packing, parameters)
     secret_key = seal.KeyGenerator(make_context(parameters)).secret_key()
