@@ -30,7 +30,7 @@ export function Health() {
             )
           }
         >
-          {connected ? "is up to date" : "hears nothing"}
+          {connected ? "is up to date" : "is not connected"}
         </Figure>
         <Figure label="Problems" note="in the last day">
           {problems.length}
