@@ -3,6 +3,7 @@
     python -m benchmarks.syft                    everything: one table, and benchmarks/results.json
     python -m benchmarks.syft --quick            everything at small sizes: does it run?
     python -m benchmarks.syft --only product     one part; results.json stays as it is
+    python -m benchmarks.syft --show             the table of the last whole run
 
 Rows are {name, seconds, rival, rival_seconds, ratio, peak_mb, bytes_down, bytes_up, bits,
 operations}, and what else there is to say. Every part runs in a process of its own, its rivals in
@@ -51,12 +52,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--only", choices=PARTS, action="append", help="measure one part (or more)")
     parser.add_argument("--quick", action="store_true", help="small sizes: nothing to publish")
     parser.add_argument("--results", type=Path, help="where rows go; of a whole run, results.json")
+    parser.add_argument("--show", action="store_true", help="print results.json; measure nothing")
     parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.part:
         return run_part(options.part, options.quick)
     clock, rows = Clock(), []
     print(table_head(), flush=True)
+    if options.show:
+        rows = json.loads((options.results or RESULTS).read_text())
+        print("\n".join(map(table_line, rows)))
+        return 1 if not_reached(rows) else 0
     for found in measure(options.only or list(PARTS), options.quick):
         print(table_line(found), flush=True)
         rows.append(found)

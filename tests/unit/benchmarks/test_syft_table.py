@@ -41,6 +41,8 @@ def test_a_figure_that_is_not_reached_is_printed_and_fails(parts, tmp_path, caps
     assert "    NOT REACHED: 97 %" in printed
     assert "NOT REACHED  c: 97 %" in printed
     assert [row["name"] for row in json.loads(results.read_text())] == ["a", "c"]
+    assert bench.main(["--show", "--results", str(results)]) == 1
+    assert "    NOT REACHED: 97 %" in capsys.readouterr().out
     assert bench.main(["--only", "good", "--results", str(results)]) == 0
     assert "Every figure that is asked for was reached." in capsys.readouterr().out
 
