@@ -48,7 +48,6 @@ class Kind(IntEnum):
     PUBLIC_KEY = 1
     GALOIS_KEYS = 2
     RELINEARIZATION_KEYS = 3
-    SECRET_KEY = 4
     MODEL = 5
     GRADIENT = 6
 
