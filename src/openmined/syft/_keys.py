@@ -350,7 +350,7 @@ def generate_keys(
         parameters: from `choose_parameters`.
         spec: the task, which decides the rotations.
         folder: where to put the public keys as they are made, a file per purpose, instead of
-            holding them: those of a network are 60 MB.
+            holding them: those of a network are 44 MB.
 
     Raises:
         ParameterError: if the parameters are below 128 bits or too small for the task.
