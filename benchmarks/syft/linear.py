@@ -47,7 +47,7 @@ def linear_task(
 ) -> Task:
     """A regression on random rows, with its keys, statistics and weights to be updated."""
     spec = LinearRegression(inputs=inputs, outputs=outputs, update=update or PlainGradient())
-    keys = generate_keys(choose_parameters(spec, few_rows), spec)
+    keys = generate_keys(choose_parameters(spec, few_rows=few_rows), spec)
     X, Y = random_rows(n, inputs, max(outputs, 2))
     W = 0.05 * np.random.default_rng(1).standard_normal((inputs, outputs))
     return spec, keys, accumulate_statistics([(X, Y[:, :outputs])]), W

@@ -77,7 +77,7 @@ class Plan:
         return self.seconds + moved * _SECONDS_PER_BYTE
 
 
-def choose_parameters(spec: LearningSpec, few_rows: bool = False) -> CKKSParameters:
+def choose_parameters(spec: LearningSpec, *, few_rows: bool = False) -> CKKSParameters:
     """Choose the cheapest CKKS parameters for a task, at 128 bits of security.
 
     Args:

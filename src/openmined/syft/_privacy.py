@@ -115,5 +115,8 @@ def target_length(spec: LinearSpec) -> float:
 
 
 def clip_targets(spec: LinearSpec, targets: Floats) -> Floats:
-    """Clip scaled regression targets to [-1, 1], which bounds their influence; labels pass."""
+    """Clip scaled regression targets (rows, outputs) to [-1, 1], which bounds what a row can do.
+
+    One-hot labels are within the bound as they are.
+    """
     return targets if spec.metric == "accuracy" else np.asarray(np.clip(targets, -1.0, 1.0))

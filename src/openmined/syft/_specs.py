@@ -47,7 +47,8 @@ class LinearRegression:
         inputs: p, columns of Z with the bias.
         outputs: k, targets.
         l2: strength of the regularisation, positive.
-        radius: public bound on the length of a row of Z; 2 sqrt(inputs) when not given.
+        radius: public bound on the length of a row of Z; when not given, that of `features`, or
+            2 sqrt(inputs).
         update: what mines send.
         target_centre: subtracted from each target before learning; from the output schema's
             minimum and maximum when it has both, so that targets lie in [-1, 1].
@@ -119,7 +120,13 @@ class LinearClassifier:
 
 @dataclass(frozen=True, kw_only=True)
 class RandomFeatureRegressor(LinearRegression):
-    """Ridge regression on random features: a two-layer network whose hidden layer is public."""
+    """Ridge regression on random features: a two-layer network whose hidden layer is public.
+
+    Attributes:
+        features: a map with a random step; wanted.
+        inputs: taken from it when not given.
+        (others as in `LinearRegression`)
+    """
 
     inputs: int = 0
 
@@ -130,7 +137,13 @@ class RandomFeatureRegressor(LinearRegression):
 
 @dataclass(frozen=True, kw_only=True)
 class RandomFeatureClassifier(LinearClassifier):
-    """One-hot least squares on random features."""
+    """One-hot least squares on random features: a two-layer network whose hidden layer is public.
+
+    Attributes:
+        features: a map with a random step; wanted.
+        inputs: taken from it when not given.
+        (others as in `LinearClassifier`)
+    """
 
     inputs: int = 0
 
@@ -143,6 +156,8 @@ class RandomFeatureClassifier(LinearClassifier):
 class MLPClassifier:
     """One hidden layer with activation z^2, trained by backpropagation on ciphertexts.
 
+    A gradient consumes six levels; the mine's rows are drawn, `batch` at a time.
+
     Attributes:
         inputs: d, columns of Z with the bias.
         hidden: units of the hidden layer.
@@ -150,6 +165,10 @@ class MLPClassifier:
         learning_rate: the key holder's step.
         batch: samples per gradient.
         seed: public seed of the initial weights.
+        radius: public bound on the length of a row of Z; when not given, that of `features`, or
+            2 sqrt(inputs).
+        update: plain gradients, the only kind.
+        features: the map from rows to Z, where there is one.
     """
 
     inputs: int
@@ -345,7 +364,7 @@ def _label_text(label: Any) -> str:
 def initial_weights(spec: LearningSpec) -> Floats:
     """Return the weights a campaign starts from when it gives none: zeros, (inputs, outputs).
 
-    For an MLP they are random (see `openmined.syft._mlp`), laid out by `flatten_mlp`.
+    For a network (inputs + outputs, hidden), W1 above W2 transposed, random from the spec's seed.
     """
     if isinstance(spec, MLPClassifier):
         from openmined.syft._mlp import initial_mlp_weights

@@ -102,8 +102,8 @@ class UpdateCache:
     about dimension x ring degree x data primes x 8 bytes (200 MB at 1,024 features).
     """
 
-    _key: bytes = field(default=b"", repr=False)
-    _entry: _Prepared | None = field(default=None, repr=False)
+    _key: bytes = field(default=b"", repr=False, init=False)
+    _entry: _Prepared | None = field(default=None, repr=False, init=False)
 
     def find(self, key: bytes, make: Callable[[], _Prepared]) -> _Prepared:
         """Return the entry under `key`, making it when it is another."""
