@@ -207,7 +207,6 @@ def _score(
     rules: Rules,
 ) -> ScoredBatch:
     key = sketch_key(ctx, bench.campaign)
-    seed = _seed(row, row.facts["batches"] + 1)
 
     def score(found: Sequence[Update]) -> ScoredBatch:
         if bench.manifest.update.kind == "local-steps":
@@ -216,9 +215,7 @@ def _score(
                 standing,
                 found,
                 rules,
-                seed=seed,
                 sketch_key=key,
-                executor=ctx.executor,
             )
         optimizer = choose_optimizer(bench.spec, bench.validation)
         return score_gradients(
@@ -227,7 +224,6 @@ def _score(
             found,
             rules,
             optimizer,
-            seed=seed,
             sketch_key=key,
             executor=ctx.executor,
         )
@@ -353,9 +349,3 @@ def _entry(one: Pending, verdict: Verdict) -> ReceiptEntry:
         reason=int(verdict.reason),
         note=verdict.note[:400],
     )
-
-
-def _seed(row: CampaignRow, batch: int) -> int:
-    # Known only once the batch is: nobody can choose gradients by the orders that will be drawn.
-    text = f"{row.launch} {batch} {row.facts['models'][str(row.facts['version'])]}"
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8])

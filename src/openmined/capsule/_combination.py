@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openmined.capsule._evaluation import ValidationSet
+from openmined.capsule._shares import nonnegative_fit
 
 Array = NDArray[np.float64]
 
@@ -43,28 +44,6 @@ class Blend:
     def better_than(self, other: Blend) -> bool:
         """Whether the metric is higher, or equal with a smaller loss."""
         return (self.score, -self.loss) > (other.score, -other.loss)
-
-
-@dataclass(frozen=True, eq=False)
-class Explained:
-    """How much of what is left the best non-negative combination of a coalition explains.
-
-    max over c >= 0 of |R|^2 - |R - sum c_i M_i|^2 with R the targets less the base. Nobody's
-    claims and no search enter, more members never explain less, and noise explains little. Inner
-    products of the moves suffice: `gram` <M_i, M_j> and `pull` <M_i, R>.
-    """
-
-    gram: Array
-    pull: Array
-
-    def __call__(self, coalition: frozenset[int]) -> float:
-        """Return it for a coalition of updates, by index."""
-        if not coalition:
-            return 0.0
-        rows = sorted(coalition)
-        gram, pull = self.gram[np.ix_(rows, rows)], self.pull[rows]
-        fitted = _nonnegative_fit(gram, pull)
-        return float(2.0 * fitted @ pull - fitted @ gram @ fitted)
 
 
 @dataclass(frozen=True)
@@ -123,13 +102,6 @@ class BatchGame:
         rows = list(members)
         return BatchGame(self.validation, self.base, self.moves[rows], self.samples[rows])
 
-    @cached_property
-    def explained(self) -> Explained:
-        """What coalitions explain of what is left."""
-        moves = self.validation.about_mean(self.moves).reshape(self.updates, -1)
-        left = self.validation.about_mean(self.validation.targets - self.base)
-        return Explained(moves @ moves.T, moves @ left.ravel())
-
     def _search(self, direction: Array, steps: Sequence[float], best: Blend) -> Blend:
         """Try all steps along a direction at once; keep the best of them, or `best`.
 
@@ -152,28 +124,8 @@ class BatchGame:
     def _fitted(self, members: list[int]) -> Array:
         coefficients = np.zeros(self.updates)
         gram = self._gram[np.ix_(members, members)]
-        coefficients[members] = _nonnegative_fit(gram, self._pull[members])
+        coefficients[members] = nonnegative_fit(gram, self._pull[members])
         return coefficients
-
-
-def _nonnegative_fit(gram: Array, pull: Array) -> Array:
-    """Solve min over c >= 0 of c' G c - 2 c' p by Lawson and Hanson's algorithm."""
-    from scipy.optimize import nnls  # slow to import: `load_solver` does it in idle time
-
-    # A ridge of a millionth keeps near-copies from making the system singular.
-    ridge = 1e-6 * float(np.trace(gram)) / len(gram)
-    if not ridge > 0.0:
-        return np.zeros(len(gram))
-    factor = np.linalg.cholesky(gram + ridge * np.eye(len(gram)))
-    fitted, _ = nnls(factor.T, np.linalg.solve(factor, pull))
-    return np.asarray(fitted, dtype=np.float64)
-
-
-def load_solver() -> None:
-    """Import the least-squares solver now, so that the first batch does not wait for it."""
-    import scipy.optimize
-
-    assert scipy.optimize.nnls
 
 
 def capped_weights(samples: Array) -> Array:

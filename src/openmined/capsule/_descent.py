@@ -14,10 +14,9 @@ from typing import Protocol
 
 import numpy as np
 
-from openmined.capsule._combination import BatchGame, capped_weights
+from openmined.capsule._combination import capped_weights
 from openmined.capsule._evaluation import Array, ValidationSet
 from openmined.capsule._scoring import (
-    CUTOFF,
     STATING_CHANCE,
     STATING_HARM,
     AttributionKind,
@@ -27,12 +26,13 @@ from openmined.capsule._scoring import (
     Standing,
     Update,
     Verdict,
+    divide,
     find_chance,
     harm_threshold,
     nothing_gained,
     screen_updates,
 )
-from openmined.capsule._shapley import Value, attribute_gain, to_shares_ppm
+from openmined.capsule._tangent import Tangent
 from openmined.protocol import Reason
 from openmined.syft import (
     Adam,
@@ -149,7 +149,6 @@ def score_gradients(
     rules: Rules,
     optimizer: Optimizer,
     *,
-    seed: int,
     sketch_key: bytes,
     executor: Executor | None = None,
 ) -> ScoredBatch:
@@ -174,7 +173,7 @@ def score_gradients(
     accuracy_ppm = rules.round(accuracy)
     attribution: AttributionKind = "none"
     if rules.counts(accuracy_ppm):
-        attribution, shares = batch.attribute(members, seed, executor)
+        attribution, shares = "shapley", batch.divide(members, executor)
         verdicts |= {
             usable[i].gradient: Verdict(share) for i, share in zip(members, shares, strict=True)
         }
@@ -252,35 +251,15 @@ class Batch:
             left.remove(worst)
         return left
 
-    def attribute(
-        self, members: Sequence[int], seed: int, executor: Executor | None
-    ) -> tuple[AttributionKind, tuple[int, ...]]:
-        """Split the gain of a step.
+    def divide(self, members: Sequence[int], executor: Executor | None) -> tuple[int, ...]:
+        """Split the gain of a step by what each gradient explains, followed to where it leads.
 
-        In a linear campaign a coalition is worth what the best non-negative combination of its
-        gradients explains, as one step from where the campaign stands: what the memory adds is
-        owed to earlier batches. In a network it is worth what the same step of Adam explains.
+        What the optimizer's memory adds is owed to earlier batches, and is left out.
         """
-        value = self._explained(members) if self.validation.linear else self._reached(members)
-        whole = abs(value(frozenset(range(len(members)))))
-        found = attribute_gain(
-            len(members), value, seed=seed, cutoff=CUTOFF * whole, executor=executor
-        )
-        return found.kind, to_shares_ppm(found.values, list(self._weights(members)))
-
-    def _explained(self, members: Sequence[int]) -> Value:
-        moves = self.validation.outputs_of([self.updates[i].direction for i in members])
-        base = self.validation.outputs(self.standing.weights)
-        return BatchGame(self.validation, base, moves, self._weights(members)).explained
-
-    def _reached(self, members: Sequence[int]) -> Value:
-        before = self.validation.unexplained(self.validation.outputs(self.standing.weights))
-        return Reached(self, members, before)
-
-    def reach(self, members: Sequence[int]) -> float:
-        """Return how far the outputs are from the targets after the step of these members."""
-        weights = self.optimizer.repeat(self.standing, self.pull(members), 1.0)
-        return self.validation.unexplained(self.validation.outputs(weights))
+        tangent = Tangent(self.validation, self.standing.weights)
+        directions = [self.updates[i].direction for i in members]
+        moves = tangent.moves(directions, followed=True, executor=executor)
+        return divide(tangent, moves, self._weights(members))
 
     def _loss_drop(self, members: Sequence[int]) -> float:
         return self._measure(self.standing.weights)[1] - self._repeat(members)[1]
@@ -308,22 +287,6 @@ class Batch:
         weights = self._weights(members)
         directions = np.array([self.updates[i].direction for i in members])
         return np.asarray(np.tensordot(weights / weights.sum(), directions, 1))
-
-
-@dataclass(frozen=True, eq=False)
-class Reached:
-    """How much nearer to the targets the step of a coalition of members leads."""
-
-    batch: Batch
-    members: Sequence[int]
-    before: float
-    """How far the outputs are from the targets without a step."""
-
-    def __call__(self, coalition: frozenset[int]) -> float:
-        """Return it for a coalition, by place among the members."""
-        if not coalition:
-            return 0.0
-        return self.before - self.batch.reach([self.members[i] for i in sorted(coalition)])
 
 
 def largest_curvature(validation: ValidationSet, l2: float) -> float:

@@ -17,7 +17,6 @@ from typing import Any
 
 from openmined.capsule import _batches, _delivery, _gathering, _opening, _reports
 from openmined.capsule._bench import Bench, load_bench
-from openmined.capsule._combination import load_solver
 from openmined.capsule._context import Context
 from openmined.capsule._errors import (
     CampaignRefused,
@@ -28,6 +27,7 @@ from openmined.capsule._errors import (
 )
 from openmined.capsule._history import Unsettled, settle_history
 from openmined.capsule._rotation import rotate_keys, rotation_is_due
+from openmined.capsule._shares import load_solver
 from openmined.capsule._state import CampaignRow, Pending, SeenEvent
 from openmined.capsule._steps import Step
 from openmined.protocol import OpenMinedError, Phase

@@ -33,7 +33,7 @@ from openmined.capsule._scoring import (
     nothing_gained,
     screen_updates,
 )
-from openmined.capsule._shapley import to_shares_ppm
+from openmined.capsule._shares import to_shares_ppm
 from openmined.protocol import PrivacyRequest
 from openmined.syft import (
     LearningSpec,

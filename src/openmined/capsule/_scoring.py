@@ -19,23 +19,19 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from openmined.capsule._combination import (
-    BatchGame,
-    Blend,
-    choose_blend,
-    find_harmful,
-)
+from openmined.capsule._combination import BatchGame, choose_blend, find_harmful
 from openmined.capsule._duplicates import Fingerprint, find_duplicates, sketch_update
 from openmined.capsule._evaluation import ValidationSet
-from openmined.capsule._shapley import attribute_gain, to_shares_ppm
+from openmined.capsule._shares import divide_gain, to_shares_ppm
+from openmined.capsule._tangent import Tangent
 from openmined.protocol import PPM, Reason, accuracy_to_ppm
-from openmined.syft import AdamState, AndersonState, Executor
+from openmined.syft import AdamState, AndersonState
 
 Array = NDArray[np.float64]
 Memory = AndersonState | AdamState | None
 """What an optimizer remembers between batches."""
 
-AttributionKind = Literal["none", "single", "shapley-exact", "shapley-sampled"]
+AttributionKind = Literal["none", "shapley"]
 
 ABSURD_OUTPUT = 1e6
 """Outputs of an update on validation rows beyond this are absurd: targets are about 1."""
@@ -53,8 +49,6 @@ stay below 0.05, those learned from made-up rows below 0.06; honest ones have 0.
 optimum honest ones have 0.04 and more, and chance has little left to win. In a few dozen
 dimensions chance reaches 0.1 easily, and no threshold tells it from honest updates.
 """
-CUTOFF = 5e-3
-"""Of the whole gain: less than this left is not split further."""
 
 
 @dataclass(frozen=True)
@@ -132,9 +126,7 @@ def score_local_steps(
     updates: Sequence[Update],
     rules: Rules,
     *,
-    seed: int,
     sketch_key: bytes,
-    executor: Executor | None = None,
 ) -> ScoredBatch:
     """Score updates that carry whole local training runs."""
     usable, verdicts, prints = screen_updates(validation, standing, updates, sketch_key)
@@ -157,32 +149,33 @@ def score_local_steps(
     loss_fell = blend.loss <= (1.0 - _LOSS_GAIN) * game.standing.loss
     if not (counts or (blend.score >= game.standing.score and loss_fell)):
         return nothing_gained(validation, standing, rules, verdicts, prints)
-    directions = np.array([update.direction for update in usable])
-    weights = standing.weights + np.tensordot(blend.coefficients, directions, 1)
+    directions = [update.direction for update in usable]
+    weights = standing.weights + np.tensordot(blend.coefficients, np.array(directions), 1)
     attribution: AttributionKind = "none"
     if counts:
-        attribution, shares = _attribute(game, blend, seed, executor)
+        used = np.abs(blend.coefficients)
+        fallback = used if used.any() else np.ones(len(used))
+        tangent = Tangent(validation, standing.weights)
+        attribution, shares = "shapley", divide(tangent, game.moves, fallback)
         verdicts |= {u.gradient: Verdict(share) for u, share in zip(usable, shares, strict=True)}
     return ScoredBatch(verdicts, weights, blend.score, accuracy_ppm, attribution, prints)
 
 
-def _attribute(
-    game: BatchGame, blend: Blend, seed: int, executor: Executor | None
-) -> tuple[AttributionKind, tuple[int, ...]]:
-    """Split the gain of a batch among everybody, also whom the blend left out.
+def divide(tangent: Tangent, moves: Array, fallback: Array) -> tuple[int, ...]:
+    """Split the gain of a batch among everybody, also whom the step left out; return shares in ppm.
 
     The contract pays for accuracy, which moves in whole rows: between two mines of a batch chance
-    would decide. So a coalition is worth what it explains of the validation targets. Mines with
-    alike data, of which the blend needed one, are paid alike.
+    would decide. So a share is of what is explained of the validation targets. Mines with alike
+    data, of which the step needed one, are paid alike.
+
+    Args:
+        tangent: of the model that stands.
+        moves: what each update does to the outputs, (updates, rows, outputs).
+        fallback: decides when nobody explains anything, (updates,).
     """
-    explained = game.explained
-    whole = explained(frozenset(range(game.updates)))
-    found = attribute_gain(
-        game.updates, explained, seed=seed, cutoff=CUTOFF * whole, executor=executor
-    )
-    used = np.abs(blend.coefficients)
-    fallback = used if used.any() else np.ones(game.updates)
-    return found.kind, to_shares_ppm(found.values, fallback.tolist())
+    flat = tangent.validation.about_mean(moves).reshape(len(moves), -1)
+    values = divide_gain(flat @ flat.T, flat @ tangent.left.ravel())
+    return to_shares_ppm(values.tolist(), fallback.tolist())
 
 
 def screen_updates(
@@ -216,19 +209,16 @@ def screen_updates(
 def find_chance(
     validation: ValidationSet, standing: Standing, directions: Sequence[Array]
 ) -> set[int]:
-    """Return the indices of directions that point nowhere near X'R, where descent is steepest.
+    """Return the indices of directions that point nowhere near J'R, where descent is steepest.
 
-    R is what is left to explain, about its mean: a class's frequency explains nothing of it. In
-    networks outputs are not linear, and nothing is found.
+    R is what is left to explain, about its mean: a class's frequency explains nothing of it.
     """
-    if not validation.linear:
-        return set()
-    outputs = validation.outputs(standing.weights)
-    left = validation.about_mean(validation.targets - outputs)
-    descent = validation.features.T @ left
+    tangent = Tangent(validation, standing.weights)
+    descent = tangent.backward(tangent.left)
     length = float(np.linalg.norm(descent))
+    outputs = validation.outputs(standing.weights)
     whole = validation.unexplained(np.zeros_like(outputs))
-    unexplained = min(1.0, float(np.square(left).sum()) / whole) if whole > 0.0 else 1.0
+    unexplained = min(1.0, validation.unexplained(outputs) / whole) if whole > 0.0 else 1.0
 
     def nearness(move: Array) -> float:
         size = float(np.linalg.norm(move)) * length

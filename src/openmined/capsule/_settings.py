@@ -83,10 +83,9 @@ class LimitSettings(Frozen):
     processes: int = Field(default=0, ge=0, le=1024)
     """Child processes at a time; 0: one a core."""
     executor: Annotated[str, Field(pattern=r"^(here|processes:[1-9]\d*|ray(:\S+)?)$")] | None = None
-    """Where the shares of large batches are computed: `here`, `processes:4`, `ray` for a Ray
-    cluster started on this machine, `ray:ADDRESS` for one that runs; not given: as many processes
-    as above. A cluster gets no key, but inner products of updates for linear models, and updates
-    and validation set for networks."""
+    """Where it is computed what a network's gradients explain: `here`, `processes:4`, `ray` for a
+    Ray cluster started on this machine, `ray:ADDRESS` for one that runs; not given: as many
+    processes as above. A cluster gets no key, but updates and the validation set."""
 
 
 class ReleaseSettings(Frozen):

@@ -160,7 +160,7 @@ class ReceiptManifest(Manifest):
     entries: tuple[ReceiptEntry, ...] = Field(min_length=1, max_length=64)
     accuracy_before_ppm: Ppm
     accuracy_after_ppm: Ppm
-    attribution: Literal["none", "single", "shapley-exact", "shapley-sampled"]
+    attribution: Literal["none", "shapley"]
     validation: Digest
     """sha2-256 of the validation set in the clear."""
     validation_rows: Count

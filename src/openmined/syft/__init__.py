@@ -38,7 +38,7 @@ from openmined.syft._features import FeatureMap, array_features, build_features
 from openmined.syft._interop import from_sklearn, from_torch, to_sklearn, to_torch
 from openmined.syft._keys import PublicKeys, SecretKeys, generate_keys
 from openmined.syft._limits import run_limited
-from openmined.syft._mlp import MLPEstimator, mlp_gradient
+from openmined.syft._mlp import MLPEstimator, mlp_gradient, mlp_pullback, mlp_tangent
 from openmined.syft._mlp_gradient import compute_mlp_update
 from openmined.syft._mlp_keys import check_mlp_packing
 from openmined.syft._model_file import load_model, save_model
@@ -130,6 +130,8 @@ __all__ = [
     "load_model",
     "map_arrays",
     "mlp_gradient",
+    "mlp_pullback",
+    "mlp_tangent",
     "open_executor",
     "privatise_statistics",
     "release_weights",

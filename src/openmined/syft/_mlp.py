@@ -79,10 +79,26 @@ def check_mlp_weights(spec: MLPClassifier, weights: Floats) -> None:
 def mlp_gradient(weights: Floats, Z: Floats, Y: Floats) -> Floats:
     """Return the gradient of the loss in the clear, laid out like the weights."""
     W1, W2 = split_mlp(weights, Z.shape[1])
+    E = (Z @ W1) ** 2 @ W2 - Y
+    return mlp_pullback(weights, E, Z) / len(Z)
+
+
+def mlp_tangent(weights: Floats, direction: Floats, Z: Floats) -> Floats:
+    """Return the derivative of O along a direction, (rows, outputs).
+
+    dO = (2 U * Z dW1) W2 + H dW2. The direction is laid out like the weights.
+    """
+    W1, W2 = split_mlp(weights, Z.shape[1])
+    dW1, dW2 = split_mlp(direction, Z.shape[1])
     U = Z @ W1
-    H = U**2
-    E = H @ W2 - Y
-    return join_mlp(Z.T @ ((E @ W2.T) * 2.0 * U) / len(Z), H.T @ E / len(Z))
+    return np.asarray((2.0 * U * (Z @ dW1)) @ W2 + U**2 @ dW2)
+
+
+def mlp_pullback(weights: Floats, outputs: Floats, Z: Floats) -> Floats:
+    """Return the transpose of `mlp_tangent` applied to (rows, outputs), laid out like weights."""
+    W1, W2 = split_mlp(weights, Z.shape[1])
+    U = Z @ W1
+    return join_mlp(Z.T @ ((outputs @ W2.T) * 2.0 * U), (U**2).T @ outputs)
 
 
 @dataclass(frozen=True, eq=False)

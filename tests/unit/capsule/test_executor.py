@@ -23,22 +23,17 @@ from openmined.capsule._scoring import (
     ScoredBatch,
     Standing,
     Update,
-    score_local_steps,
 )
 from openmined.capsule._settings import parse_settings
-from openmined.protocol import LocalSteps
 from openmined.syft import (
     Executor,
     LimitError,
     MLPClassifier,
-    accumulate_statistics,
-    apply_update,
     initial_weights,
     mlp_gradient,
 )
 
 MINES = 16
-STEPS = LocalSteps(steps=3)
 RULES = Rules(0, 1_000_000, 1000, release_step_ppm=100)
 NETWORK = MLPClassifier(inputs=9, classes=("a", "b", "c"), hidden=6)
 PLACE = {
@@ -62,20 +57,7 @@ def settings(executor: str) -> CapsuleSettings:
     return parse_settings(value, Path("capsule.toml"))
 
 
-def score_linear(executor: Executor | None) -> ScoredBatch:
-    validation = ValidationSet(*rows(200, seed=0), "accuracy", "00" * 32)
-    standing = Standing(1, np.zeros((9, 3)))
-    statistics = [accumulate_statistics([rows(30, seed=1 + i)]) for i in range(MINES)]
-    updates = [
-        Update(i, f"0x{i:040x}", 1, 30, apply_update(standing.weights, own, STEPS, 1e-2))
-        for i, own in enumerate(statistics)
-    ]
-    return score_local_steps(
-        validation, standing, updates, RULES, seed=1, sketch_key=b"key", executor=executor
-    )
-
-
-def score_network(executor: Executor | None) -> ScoredBatch:
+def score(executor: Executor | None) -> ScoredBatch:
     validation = ValidationSet(*rows(60, seed=0), "accuracy", "00" * 32, NETWORK)
     standing = Standing(1, initial_weights(NETWORK))
     updates = [
@@ -88,42 +70,38 @@ def score_network(executor: Executor | None) -> ScoredBatch:
         updates,
         RULES,
         NetworkDescent(0.05),
-        seed=1,
         sketch_key=b"key",
         executor=executor,
     )
 
 
-def split(name: str) -> list[object]:
-    """Score both batches on what the setting names; return everything that leaves."""
+def split(name: str) -> dict[str, Any]:
+    """Score a batch on what the setting names; return everything that leaves."""
     with scoring_executor(settings(name)) as executor:
-        batches = [score_linear(executor), score_network(executor)]
-    return [
-        [
-            batch.attribution,
-            batch.accuracy_ppm,
-            [[g, v.share_ppm, int(v.reason)] for g, v in sorted(batch.verdicts.items())],
-            [] if batch.weights is None else batch.weights.ravel().tolist(),
-        ]
-        for batch in batches
-    ]
+        batch = score(executor)
+    return {
+        "attribution": batch.attribution,
+        "accuracy": batch.accuracy_ppm,
+        "shares": {str(g): v.share_ppm for g, v in sorted(batch.verdicts.items())},
+        "weights": [] if batch.weights is None else batch.weights.ravel().tolist(),
+    }
 
 
 @pytest.fixture(scope="module")
-def alone() -> list[object]:
+def alone() -> dict[str, Any]:
     return split("here")
 
 
-def test_large_batches_are_sampled(alone: list[Any]) -> None:
-    assert [batch[0] for batch in alone] == ["shapley-sampled", "shapley-sampled"]
-    assert [sum(share for _, share, _ in batch[2]) for batch in alone] == [1_000_000, 1_000_000]
+def test_the_batch_is_paid(alone: dict[str, Any]) -> None:
+    assert alone["attribution"] == "shapley"
+    assert sum(alone["shares"].values()) == 1_000_000
 
 
-def test_processes_split_alike(alone: list[object]) -> None:
+def test_processes_split_alike(alone: dict[str, Any]) -> None:
     assert split("processes:2") == alone
 
 
-def test_a_ray_cluster_splits_alike(alone: list[object], tmp_path: Path) -> None:
+def test_a_ray_cluster_splits_alike(alone: dict[str, Any], tmp_path: Path) -> None:
     if importlib.util.find_spec("ray") is None:
         pytest.skip("Ray is not installed: pip install 'openmined[ray]'")
     token = tmp_path / "token"

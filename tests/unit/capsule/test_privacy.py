@@ -92,7 +92,7 @@ def run(digits: Digits, privacy: ClientPrivacy, mines: int = 10) -> ScoredBatch:
     ]
 
     def score(found: list[Update]) -> ScoredBatch:
-        return score_local_steps(digits.validation, standing, found, rules, seed=1, sketch_key=KEY)
+        return score_local_steps(digits.validation, standing, found, rules, sketch_key=KEY)
 
     return score_privately(
         digits.validation,

@@ -83,13 +83,9 @@ def score(
         "release_step_ppm": 100,
     } | changes)  # fmt: skip
     if kind == "local-steps":
-        return score_local_steps(
-            digits.validation, standing, updates, rules, seed=1, sketch_key=KEY
-        )
+        return score_local_steps(digits.validation, standing, updates, rules, sketch_key=KEY)
     optimizer = LinearDescent(digits.validation, largest_curvature(digits.validation, L2))
-    return score_gradients(
-        digits.validation, standing, updates, rules, optimizer, seed=1, sketch_key=KEY
-    )
+    return score_gradients(digits.validation, standing, updates, rules, optimizer, sketch_key=KEY)
 
 
 def run(kind: str, digits: Digits, mines: list[Statistics], rounds: int) -> list[int]:

@@ -33,7 +33,7 @@ function receiptOf(change: Partial<ReceiptManifest> = {}): Uint8Array {
     })),
     accuracy_before_ppm: 100_000,
     accuracy_after_ppm: 500_000,
-    attribution: "shapley-exact",
+    attribution: "shapley",
     validation: "44".repeat(32),
     validation_rows: 360,
     software: "openmined",

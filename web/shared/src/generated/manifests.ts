@@ -649,7 +649,7 @@ export interface components {
              * Attribution
              * @enum {string}
              */
-            attribution: "none" | "single" | "shapley-exact" | "shapley-sampled";
+            attribution: "none" | "shapley";
             /** Validation */
             validation: string;
             /** Validation Rows */
