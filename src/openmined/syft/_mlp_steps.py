@@ -134,8 +134,8 @@ def _encode_rows(machine: Machine, rows: Floats) -> dict[tuple[int, int, int], A
         pattern = np.zeros(layout.block, dtype=np.complex128)
         pattern[slots] = paired[slots, pairs]
         values = np.tile(np.roll(pattern, giant * layout.baby), layout.units)
-        noise = dither((2, layout.slots)) * spread
-        plains[giant, baby, group] = machine.encode(values + noise[0] + 1j * noise[1], TOP, scale)
+        values += (dither((layout.slots, 2)) * spread).view(np.complex128)[:, 0]
+        plains[giant, baby, group] = machine.encode(values, TOP, scale)
     return plains
 
 
