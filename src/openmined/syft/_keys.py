@@ -140,7 +140,7 @@ class PublicKeys:
     def load(self, purpose: str) -> Any:
         """Return SEAL's key for a purpose, loaded and checked once.
 
-        A purpose such as `galois-keys-5` is for ciphertexts of five primes.
+        A purpose such as `galois-keys-5` is for ciphertexts of five primes or fewer.
 
         Raises:
             CiphertextError: if there is none, or it is no key of these parameters.
