@@ -1,6 +1,7 @@
 """Speed, size and learning of encrypted training, beside its rivals on the same machine.
 
-    python -m benchmarks.syft                    everything: one table, and benchmarks/results.json
+    python -m benchmarks.syft                    everything: one table, benchmarks/results.json, and
+                                                 the tables of docs/syft.md
     python -m benchmarks.syft --quick            everything at small sizes: does it run?
     python -m benchmarks.syft --only product     one part; results.json stays as it is
     python -m benchmarks.syft --show             the table of the last whole run
@@ -21,6 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from benchmarks.syft._clock import Clock, peak_mb
+from benchmarks.syft._page import rewrite_page
 from benchmarks.syft._rows import Row, missing_row, not_reached, table_head, table_line
 from benchmarks.syft.learning import learn_digits, learn_mnist, learn_sorted
 from benchmarks.syft.linear import bench_large, bench_product, bench_small, bench_streaming
@@ -29,6 +31,7 @@ from benchmarks.syft.privacy import bench_privacy
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results.json"
+PAGE = ROOT / "docs" / "syft.md"
 
 PARTS: dict[str, Callable[[bool], Iterator[Row]]] = {
     "small": bench_small,
@@ -68,6 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
         rows.append(found)
     if options.results is None and not options.only and not options.quick:
         options.results = RESULTS
+        PAGE.write_text(rewrite_page(PAGE.read_text(), rows))
     if options.results is not None:
         options.results.write_text(json.dumps(rows, indent=1) + "\n")
     missed = not_reached(rows)

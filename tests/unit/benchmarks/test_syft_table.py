@@ -1,6 +1,7 @@
 """`make bench`: one table, rows of one form, and no figure missed in silence."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,10 +9,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
+PAGE = ROOT / "docs" / "syft.md"
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.syft import __main__ as bench  # noqa: E402
-from benchmarks.syft import _rows  # noqa: E402
+from benchmarks.syft import _page, _rows  # noqa: E402
 
 
 @pytest.fixture
@@ -49,11 +51,44 @@ def test_a_figure_that_is_not_reached_is_printed_and_fails(parts, tmp_path, caps
 
 def test_only_a_whole_run_replaces_the_results(parts, tmp_path, monkeypatch):
     monkeypatch.setattr(bench, "RESULTS", tmp_path / "results.json")
+    monkeypatch.setattr(bench, "PAGE", tmp_path / "syft.md")
+    bench.PAGE.write_text(PAGE.read_text(encoding="utf-8"), encoding="utf-8")
     bench.main(["--quick"])
     bench.main(["--only", "good"])
     assert not bench.RESULTS.exists()
     bench.main([])
     assert len(json.loads(bench.RESULTS.read_text())) == 2
+
+
+def test_the_page_gets_the_tables_of_a_whole_run():
+    row, page = _rows.make_row, PAGE.read_text(encoding="utf-8")
+    sizes = {"bytes_keys": 43_500_000, "bytes_down": 5_900_000, "bytes_up": 1_500_000}
+    counts = dict.fromkeys(("a", "b", "c", "d"), 7)
+    network = {"operations": counts, "over_operations": 1.117, "over_those_four": 1.4}
+    rows = [
+        row("update 785x10", 1.27, rival="TenSEAL", rival_seconds=60.0, bits=15.4, **sizes),
+        row("MLP 64-64-10, 128 samples", 0.9, bits=11.4, bits_of_layers=[9.5, 12], **network),
+        row("statistics of 9 x 64, streamed", 35.0),
+        row("digits", 60.0, accuracy=0.972, gradients=51),
+        row("MNIST", 81.0, accuracy=0.939, gradients_to_93=5, centralised=0.946),
+        row("AdaSSP, MNIST, 1,023 features, 10,000 rows a mine", 1.0,
+            accuracy_by_epsilon={"none": 0.93, "10": 0.79}),
+        _rows.missing_row("update 11x1", "phe is not there"),
+    ]  # fmt: skip
+    written = _page.rewrite_page(page, rows)
+    for line in (
+        "| 43.5 MB | 5.9 MB | 1.5 MB | 15.4 | TenSEAL: 60 s | 47 |",
+        "| 11.4 (9.5, 12) |  |  |",
+        "| 64-64-10, 128 samples | 7/7/7/7 | 1.12 | 1.40 |",
+        "| digits | 97.2 % after 51 gradients |  | 60 |",
+        "| MNIST | 93.9 % (93 % after 5) | 94.6 % | 81 |",
+        "| MNIST, 1,023 features | 10,000 | 93.0 % | 79.0 % |",
+    ):
+        assert line in written
+    assert "update 11x1" not in written
+    assert _page.rewrite_page(written, rows) == written
+    prose = re.compile(r"<!-- measured: \w+ -->.*?<!-- end -->", re.DOTALL)
+    assert prose.sub("", written) == prose.sub("", page)
 
 
 def test_a_part_that_dies_is_not_reached(monkeypatch):
