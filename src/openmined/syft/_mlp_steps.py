@@ -299,8 +299,7 @@ def _fold(machine: Machine, items: list[Any]) -> tuple[list[Any], list[NDArray[n
     while width > 1:
         width //= 2
         items = [machine.add(item, machine.rotate(item, width)) for item in items]
-    mark = np.isin(position, starts) & (np.arange(layout.slots) // layout.block < layout.units)
-    return items, [mark] * len(items)
+    return items, [np.isin(position, starts)] * len(items)
 
 
 def _join_exact(machine: Machine, one: Any, other: Any, width: int, mask: Any) -> Any:
