@@ -24,7 +24,7 @@ from openmined.protocol import (
     encode_gradient_body,
     manifest_digest,
 )
-from openmined.syft._errors import DataError, KeyMismatch
+from openmined.syft._errors import DataError, KeyMismatch, SpecError
 from openmined.syft._executors import choose_executor, open_executor
 from openmined.syft._keys import PublicKeys
 from openmined.syft._parameters import choose_parameters, plan_parameters
@@ -67,6 +67,7 @@ def train(
     _check_miner(miner)
     _check_place(out)
     task = _read_manifest(campaign, CampaignManifest)
+    _check_privacy(task)
     key_manifest = _read_manifest(keys, KeysManifest)
     model_manifest = _read_manifest(model, ModelManifest)
     _check_bound(key_manifest, model_manifest)
@@ -130,6 +131,16 @@ def _check_place(out: Path) -> None:
     # Before the work, which may take long.
     if out.is_dir() or not os.access(out.parent, os.W_OK):
         raise DataError(f"cannot write {out}: give a file in a folder that is there")
+
+
+def _check_privacy(task: CampaignManifest) -> None:
+    # One release has to be kept and to answer every round; a file in and a file out cannot.
+    if task.privacy is not None and task.privacy.level == "record":
+        raise SpecError(
+            f"the campaign asks for epsilon {task.privacy.epsilon:g} of privacy for rows, and this "
+            "command answers from exact rows: use a mine, `openmined mine`, which keeps one noisy "
+            "release and counts what it costs"
+        )
 
 
 def _check_bound(keys: KeysManifest, model: ModelManifest) -> None:

@@ -19,6 +19,7 @@ from openmined.protocol import (
     LinearClassifierAlgorithm,
     ModelManifest,
     PlainGradient,
+    PrivacyRequest,
     SchemaField,
     SonarRef,
     TableSchema,
@@ -213,6 +214,17 @@ def test_train_command_tells_manifests_apart(files):
     assert str(keys) in str(done.exception)
     keys.write_bytes(original[:-1])
     assert str(keys) in str(run_train(folder, rows, folder / "out").exception)
+
+
+def test_train_command_answers_no_private_campaign_exactly(files, campaign):
+    folder, _, _ = files
+    request = PrivacyRequest(epsilon=1.0, delta=1e-6)
+    private = campaign.model_copy(update={"privacy": request})
+    (folder / "campaign.json").write_bytes(encode_manifest(private))
+    done = run_train(folder, write_rows(folder, "csv"), folder / "out")
+    assert isinstance(done.exception, syft.SpecError)
+    assert "epsilon 1 of privacy" in str(done.exception)
+    assert not (folder / "out").exists()
 
 
 ROWS_THAT_DO_NOT_FIT = {
