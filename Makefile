@@ -20,7 +20,7 @@ MINE_JS_SOURCES := $(shell find mine-js -name node_modules -prune -o -name dist 
 .DEFAULT_GOAL := help
 
 help: ## Show this list.
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
 
 demo: $(VENV)/.run node_modules/.run $(if $(findstring --mine-js,$(ARGS)),mine-js) ## Run one whole campaign. ARGS="--scenario diabetes --mines 5", ARGS="--mine-js 5"
 	@$(PY) -m compileall -q src
