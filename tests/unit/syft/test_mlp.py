@@ -182,6 +182,33 @@ def test_flood_is_in_what_arrives(mlp_keys):
     assert error[:11].std() > wanted  # sums of halves: twice the noise
 
 
+def test_the_error_that_is_hidden_is_within_its_public_bound(wide_keys, monkeypatch):
+    """The same rows under two encryptions of the same weights: what differs came with the keys.
+
+    Rows, units and errors are as long as the working range of `flood_deviation` says; without the
+    noise that hides it, the error shows.
+    """
+    spec, keys = wide_keys
+    generator = np.random.default_rng(3)
+    X, Y = make_batch(100, 35, 10)
+    X *= keys.packing.row_length / np.linalg.norm(X, axis=1, keepdims=True)
+    W1 = generator.standard_normal((35, 32)) / keys.packing.row_length
+    weights = join_mlp(W1, generator.standard_normal((32, 10)) / np.sqrt(32))
+    bound = flood_deviation(keys.parameters, keys.packing, 1) / 2**15
+    monkeypatch.setattr("openmined.syft._mlp_gradient.flood_deviation", lambda *_: 1e-30)
+    # What is drowned would blur the slots as they are decoded.
+    monkeypatch.setattr("openmined.syft._mlp_gradient._ROOM_BITS", 60.0)
+    found = []
+    for _ in range(2):
+        draws = np.random.default_rng(4)
+        monkeypatch.setattr("openmined.syft._mlp_steps.dither", draws.standard_normal)
+        gradient = compute_mlp_update(encrypt_model(weights, keys), keys.public, X, Y)
+        found.append(decrypt_update(gradient, keys))
+    error = (found[0] - found[1]) / np.sqrt(2.0)
+    for layer in split_mlp(error, 35):
+        assert bound / 1000 < np.linalg.norm(layer) < bound / 8
+
+
 def test_keys_are_made_once_at_the_level_they_are_first_used_at(mlp_keys, wide_keys):
     for keys in (mlp_keys, wide_keys[1]):
         blobs = keys.public.to_blobs()
