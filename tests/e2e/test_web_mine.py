@@ -23,6 +23,7 @@ from tests.e2e.web import (
     missing_for_browser,
     open_page,
     picture,
+    press,
 )
 from tests.unit.mine.folder_world import PASSPHRASE, rows
 from tests.unit.mine.mine_world import MineProcess, MineWorld, mine_world, wait_for
@@ -474,6 +475,9 @@ def test_everything_can_be_reached_by_keyboard(owner: Owner, watched: Watched) -
         page.keyboard.press("Tab")
         seen.append(page.evaluate("document.activeElement.textContent"))
     assert {"Data", "Permissions", "Campaigns", "Earnings", "Settings", "Log out"} <= set(seen)
+    press(page, page.get_by_role("link", name="Settings"))
+    expect(page).to_have_title("Settings · Mine")
+    expect(page.locator("main")).to_be_focused()  # the next Tab goes into the new page
 
 
 def test_the_first_load_is_small() -> None:

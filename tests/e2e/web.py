@@ -28,6 +28,7 @@ FLAGS = [
     "--disable-sync",
 ]
 _PATIENCE_MS = 20_000
+TWO_LINES_PX = 110
 WIDTHS = (390, 1440)
 KEEP = os.environ.get("OPENMINED_SCREENSHOTS") == "write"
 """Whether screenshots replace the committed ones: they differ with every run."""
@@ -106,6 +107,9 @@ def find_barriers(page: Page) -> list[str]:
     """Return axe-core's serious and critical findings, and whether it is wider than its window."""
     wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
     found = [f"{page.url} is {wide} px wider than its window"] if wide > 0 else []
+    head = page.locator("header").bounding_box()
+    if head is None or head["height"] > TWO_LINES_PX:
+        found.append(f"the header is no more than two lines, not {head}")
     # Run in an isolated world: the page's policy allows no foreign script, and need not.
     session = page.context.new_cdp_session(page)
     frame = session.send("Page.getFrameTree")["frameTree"]["frame"]["id"]
