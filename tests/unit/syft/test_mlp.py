@@ -188,7 +188,7 @@ def test_the_error_that_is_hidden_is_within_its_public_bound(wide_keys, monkeypa
     Rows, units and errors are as long as the working range of `flood_deviation` says; without the
     noise that hides it, the error shows.
     """
-    spec, keys = wide_keys
+    _, keys = wide_keys
     generator = np.random.default_rng(3)
     X, Y = make_batch(100, 35, 10)
     X *= keys.packing.row_length / np.linalg.norm(X, axis=1, keepdims=True)

@@ -187,31 +187,35 @@ def test_missing_and_misplaced_keys_are_refused(holder, model):
     levels = sorted(name for name in blobs if name.startswith("galois"))
     for purpose in (*levels, "relinearization-keys-6"):
         left = {name: blob for name, blob in blobs.items() if name != purpose}
-        public = PublicKeys.from_blobs(holder.parameters, left)
+        public = PublicKeys(holder.parameters, holder.key_id, left)
         with pytest.raises(CiphertextError, match=f"no '{purpose}' among"):
             compute_mlp_update(model, public, ROWS, TARGETS)
     with pytest.raises(CiphertextError, match="no 'public-key'"):
         PublicKeys.from_blobs(holder.parameters, {name: blobs[name] for name in levels})
-    low = {**blobs, "galois-keys-6": blobs["galois-keys-2"]}
+    low = {"public-key-2": blobs["public-key-2"], "galois-keys-6": blobs["galois-keys-2"]}
     with pytest.raises(CiphertextError, match="galois keys 6"):
         PublicKeys.from_blobs(holder.parameters, low)
     few = seal.KeyGenerator(make_level_context(holder.parameters, 2)).create_galois_keys([3])
     other = {**blobs, "galois-keys-2": frame(Kind.GALOIS_KEYS, holder.key_id, save(few))}
-    public = PublicKeys.from_blobs(holder.parameters, other)
+    public = PublicKeys(holder.parameters, holder.key_id, other)
     with pytest.raises(CiphertextError, match="no key for Galois element"):
         compute_mlp_update(model, public, ROWS, TARGETS)
 
 
 def test_damaged_keys_are_refused(holder):
     blobs = holder.public.to_blobs()
+    public = {"public-key-2": blobs["public-key-2"]}
     for purpose in ("galois-keys-3", "relinearization-keys-6", "public-key-2"):
         for data in damage(blobs[purpose]):
             with pytest.raises(CiphertextError):
-                PublicKeys.from_blobs(holder.parameters, {**blobs, purpose: data})
+                PublicKeys.from_blobs(holder.parameters, {**public, purpose: data})
 
 
 def test_keys_of_another_campaign_are_refused(holder, stranger, model, gradient):
-    mixed = {**holder.public.to_blobs(), "galois-keys-7": stranger.public.blobs["galois-keys-7"]}
+    mixed = {
+        "public-key-2": holder.public.blobs["public-key-2"],
+        "galois-keys-7": stranger.public.blobs["galois-keys-7"],
+    }
     with pytest.raises(KeyMismatch, match="galois keys 7"):
         PublicKeys.from_blobs(holder.parameters, mixed)
     with pytest.raises(KeyMismatch, match="encrypted model"):
