@@ -75,7 +75,7 @@ def read(state, blobs, **changes):
 def damage(whole):
     """Cut, swollen, random and empty bytes, and a frame of another kind."""
     noise = whole[: FRAME_BYTES + 16] + os.urandom(len(whole) - FRAME_BYTES - 16)
-    other = whole[:8] + bytes([Kind.SECRET_KEY]) + whole[9:]
+    other = whole[:8] + bytes([99]) + whole[9:]
     return [b"", whole[:20], whole[:-1], whole + b"x", os.urandom(len(whole)), noise, other]
 
 
