@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 Slots = NDArray[np.complex128]
+Indices = NDArray[np.intp]
 
 
 # In units of one more distance (an encoding, a multiplication there and one back):
@@ -234,24 +235,24 @@ class MLPLayout:
         second = [np.where(also, y - x, 0.0) for y, x in zip(sums, first, strict=True)]
         return first + second
 
-    def distances(self, samples: int) -> dict[tuple[int, int], tuple[Slots, Slots]]:
+    def distances(self, samples: int) -> dict[tuple[int, int], tuple[Indices, Indices]]:
         """Return, by (group, distance + its shift), the slots and pairs that meet at that distance.
 
         Args:
             samples: in the block, right-aligned.
         """
         slot = np.arange(self.block - samples, self.block)
-        found: dict[tuple[int, int], tuple[Slots, Slots]] = {}
+        found: dict[tuple[int, int], tuple[Indices, Indices]] = {}
         for number, group in enumerate(self.groups):
-            for pair in range(group.count):
-                delta = -((slot - pair) % group.period)
-                delta = np.where(slot + delta >= 0, delta, delta + group.period)
-                for distance in np.unique(delta):
-                    here = slot[delta == distance]
-                    key = (number, int(distance) + group.shift)
-                    slots, pairs = found.get(key, (np.zeros(0, int), np.zeros(0, int)))
-                    chosen = np.full(len(here), group.first + pair)
-                    found[key] = (np.concatenate([slots, here]), np.concatenate([pairs, chosen]))
+            pair = np.arange(group.count)[:, None]
+            delta = -((slot - pair) % group.period)
+            delta = np.where(slot + delta >= 0, delta, delta + group.period).reshape(-1)
+            order = np.argsort(delta, kind="stable")
+            values, starts = np.unique(delta[order], return_index=True)
+            for distance, meeting in zip(values, np.split(order, starts[1:]), strict=True):
+                pairs, slots = np.divmod(meeting, samples)
+                key = (number, int(distance) + group.shift)
+                found[key] = (slot[slots], group.first + pairs)
         return found
 
     def spread_targets(self, Y: Floats) -> Slots:
