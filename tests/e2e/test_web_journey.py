@@ -20,7 +20,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from tests.e2e.web import browsing, missing_for_browser, open_page
+from tests.e2e.web import browsing, missing_for_browser, open_page, press, tab_to, type_into
+from tests.e2e.web_token import TOKEN_UNIT, Token
 
 from openmined.devnet._anvil import call, free_port, fund
 from openmined.devnet._network import Devnet, Settings
@@ -39,6 +40,7 @@ pytestmark = [
 
 PASSPHRASE = "a passphrase of an owner"
 BOUNTY_WEI = ETHER_WEI
+KEY_PASSPHRASE = "correct horse battery"
 SLOW_MS = 120_000
 SIZE = {"width": 1440, "height": 900}
 
@@ -148,11 +150,15 @@ def write_csv(path: Path, rows: Any) -> Path:
     return path
 
 
-def offer_data(page: Page, mine: EmptyMine) -> None:
-    """What an owner does on her first day: log in, import a file, permit its use once."""
+def log_in(page: Page, mine: EmptyMine) -> None:
     page.goto(mine.url)
     page.get_by_label("Passphrase of the mine").fill(PASSPHRASE)
     page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("button", name="Log out")).to_be_visible()
+
+
+def offer_data(page: Page, mine: EmptyMine) -> None:
+    """What an owner does on her first day: import a file, permit its use once."""
     page.get_by_role("link", name="import a file").click()
     page.get_by_label("File to import").set_input_files(mine.export)
     page.get_by_role("button", name="Import", exact=True).click()
@@ -176,7 +182,7 @@ def launch(page: Page, network: Network) -> int:
     page.get_by_label("Wanted accuracy, in %").fill("85")
     page.get_by_label("Bounty in ETH").fill("1")
     page.get_by_label("Gradients at most").fill("2")  # one of each mine
-    page.get_by_label("Passphrase for a new key").fill("correct horse battery")
+    page.get_by_label("Passphrase for a new key").fill(KEY_PASSPHRASE)
     with page.expect_download():
         page.get_by_role("button", name="Make and save a key").click()
     page.get_by_role("button", name="Launch the campaign").click()
@@ -202,6 +208,7 @@ def test_a_campaign_from_first_to_last_without_a_terminal(network: Network) -> N
 
         owners = [visit({urlsplit(mine.url).netloc}) for mine in network.mines]
         for page, mine in zip(owners, network.mines, strict=True):
+            log_in(page, mine)
             offer_data(page, mine)
 
         scientist = visit(network.hosts)
@@ -232,3 +239,140 @@ def test_a_campaign_from_first_to_last_without_a_terminal(network: Network) -> N
     wanted = BOUNTY_WEI * 19 // 20 * way // found["target_ppm"] + 2 * BOUNTY_WEI // 1000
     fees = wanted - sum(earned.values())
     assert 0 < fees < wanted // 100  # what the network took for two withdrawals
+
+
+def permit_token(page: Page, mine: EmptyMine, token: Token) -> None:
+    """What an owner does to be paid in a token too."""
+    log_in(page, mine)
+    if page.request.get(f"{mine.url}/api/v1/datasets/{mine.name}").status == 404:
+        offer_data(page, mine)
+    page.goto(f"{mine.url}/permissions/{mine.name}")
+    page.get_by_label("Tokens accepted besides ETH").fill(token.address)
+    expect(page.get_by_text("bounties in the token")).to_contain_text("their smallest units")
+    page.get_by_role("button", name="Save the permission").click()
+    expect(page.get_by_text("The mine follows it from now on.")).to_be_visible()
+
+
+def connect_by_keyboard(page: Page) -> None:
+    """The dialog keeps the keyboard in it, and gives it back to the button that opened it."""
+    opener = page.get_by_role("button", name="Connect wallet")
+    dialog = page.get_by_role("dialog")
+    press(page, opener)
+    for _ in range(4):
+        page.keyboard.press("Tab")
+        assert dialog.evaluate("dialog => dialog.contains(document.activeElement)")
+    page.keyboard.press("Escape")
+    expect(opener).to_be_focused()
+    page.keyboard.press("Enter")
+    press(page, dialog.get_by_role("button", name="Test wallet"))
+    expect(dialog).to_be_hidden()
+
+
+def fill_in_by_keyboard(page: Page, network: Network, token: Token) -> None:
+    """From the title to the key, with no mouse."""
+    page.on("filechooser", lambda _: None)  # has them intercepted before the first one opens
+    type_into(page, "Title", "Which digit, for tokens?")
+    tab_to(page, page.get_by_role("button", name="Validation file"))
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press("Enter")
+    chooser.value.set_files(network.validation)
+    expect(page.get_by_text("360 rows, 2 columns")).to_be_visible()
+    tab_to(page, page.get_by_label("Algorithm"))
+    page.keyboard.type("lin")
+    expect(page.get_by_label("Algorithm")).to_have_value("linear")
+    type_into(page, "Wanted accuracy, in %", "85")
+    type_into(page, "Bounty in ETH", "250")
+    type_into(page, "Token", token.address)
+    type_into(page, "Gradients at most", "2")
+    type_into(page, "Passphrase for a new key", KEY_PASSPHRASE)
+    with page.expect_download():
+        press(page, page.get_by_role("button", name="Make and save a key"))
+
+
+def count_sent(network: Network) -> int:
+    rpc = network.devnet.network.rpc_url
+    return int(call(rpc, "eth_getTransactionCount", network.account, "latest"), 16)
+
+
+def launch_in_spite_of_reloads(page: Page, network: Network) -> int:
+    """Press Launch; the page is left while it uploads, and again while a block is waited for."""
+    rpc = network.devnet.network.rpc_url
+    button = page.get_by_role("button", name="Launch the campaign")
+    page.route("**/api/v0/**", lambda _: None)  # a store that is slow for ever
+    press(page, button)
+    expect(page.get_by_text("Sealing your rows to Capsule and uploading them.")).to_be_visible()
+    page.reload()
+    page.unroute("**/api/v0/**")
+    expect(page.get_by_text("left while your rows were being uploaded")).to_be_visible()
+    expect(page.get_by_text("and about 0.000")).to_contain_text("for the launch")
+
+    sent = count_sent(network)
+    call(rpc, "evm_setAutomine", False)
+    press(page, button)
+    expect(page.get_by_text("The allowance was sent.")).to_be_visible(timeout=SLOW_MS)
+    page.reload()
+    expect(page.get_by_text("You have let the contract take the tokens")).to_be_visible()
+    press(page, button)
+    expect(page.get_by_text("The allowance was sent.")).to_be_visible()
+    assert page.evaluate("testWallet.asked").count("eth_sendTransaction") == 0
+    call(rpc, "evm_setAutomine", True)
+    call(rpc, "evm_mine")
+    page.wait_for_url(re.compile(r"/campaigns/\d+$"), timeout=SLOW_MS)
+    assert page.evaluate("testWallet.asked").count("eth_sendTransaction") == 1
+    assert count_sent(network) == sent + 2  # one allowance, one launch
+    return int(page.url.rsplit("/", 1)[1])
+
+
+def test_a_campaign_in_a_token_launched_by_the_keyboard_alone(network: Network) -> None:
+    token = Token(network.devnet.network.rpc_url, network.account)
+    token.send("mint(address,uint256)", network.account, 1000 * TOKEN_UNIT)
+    for mine in network.mines:
+        token.send("mint(address,uint256)", mine.address, TOKEN_UNIT)  # for its bond
+    with ExitStack() as stack:
+
+        def visit(hosts: set[str]) -> Page:
+            watched = stack.enter_context(open_page(network.browser, hosts, viewport=SIZE))
+            stack.callback(watched.allow, "status of 404")  # before the index has the campaign
+            return watched.page
+
+        owners = [visit({urlsplit(mine.url).netloc}) for mine in network.mines]
+        for page, mine in zip(owners, network.mines, strict=True):
+            permit_token(page, mine, token)
+
+        scientist = visit(network.hosts)
+        scientist.add_init_script(network.wallet())
+        scientist.goto(network.sonar_url)
+        press(scientist, scientist.get_by_role("link", name="Launch", exact=True))
+        expect(scientist).to_have_title("Launch a campaign · Sonar")
+        expect(scientist.locator("main")).to_be_focused()  # the next Tab goes into the new page
+        connect_by_keyboard(scientist)
+        fill_in_by_keyboard(scientist, network, token)
+        number = launch_in_spite_of_reloads(scientist, network)
+        expect(scientist.get_by_text("Delivered", exact=True)).to_be_visible(timeout=SLOW_MS)
+
+        for page in owners:
+            page.get_by_role("link", name="Earnings").click()
+            owed = page.get_by_role("region", name=f"Token {token.address.lower()}")
+            owed.get_by_role("button", name="Withdraw").click()
+            expect(owed.get_by_text("Withdrawn to the mine")).to_be_visible(timeout=SLOW_MS)
+
+        # What anybody sees, without a wallet: every amount in the token's own unit.
+        found = httpx.get(f"{network.sonar_url}/v1/campaigns/{number}").json()
+        paid = f"{int(found['paid']) / TOKEN_UNIT:.4f}".rstrip("0") + "\xa0TEST"
+        visitor = visit(network.hosts)
+        visitor.goto(network.sonar_url)
+        row = visitor.get_by_role("article").filter(has_text="Which digit, for tokens?")
+        expect(row).to_contain_text(f"{paid} paid of 250\xa0TEST")
+        row.get_by_role("link").click()
+        expect(visitor.get_by_text("Bond per gradient").locator("..")).to_contain_text(
+            "0.25\xa0TEST"
+        )
+        visitor.get_by_role("button", name="Recompute the payouts").click()
+        expect(visitor.get_by_text("Everything follows from what was published")).to_be_visible()
+        expect(visitor.get_by_text("2 payouts of 1 batch")).to_contain_text("\xa0TEST in all")
+
+    way = found["target_ppm"] - found["measured_ppm"]
+    wanted = 250 * TOKEN_UNIT * 19 // 20 * way // found["target_ppm"]
+    earned = sum(token.balance(mine.address) - TOKEN_UNIT for mine in network.mines)
+    assert 0 <= wanted - earned < 2  # bonds are back; each payout is rounded down
+    assert earned == int(found["paid"])
