@@ -1,7 +1,7 @@
 """Write, or with --check compare, the generated files that are committed.
 
-Manifests' JSON Schemas stand in docs/manifests; the threat model in docs/security.md is rendered
-from the attacks in tests/exploits; what else is generated joins the table below.
+Manifests' JSON Schemas stand in docs/manifests, OpenAPI documents of the mine and of Statistics in
+docs/openapi; the threat model in docs/security.md is rendered from the attacks in tests/exploits.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from exploits.table import PAGE, render_page
+from openmined.mine.api import openapi_document
 from openmined.protocol import MANIFESTS, json_schema
+from openmined.stats._api import openapi_text
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -23,6 +25,9 @@ def artifacts() -> Iterator[tuple[Path, str]]:
         kind, version = manifest.model_fields["format"].default.split("/")[1].split("@")
         schema = json.dumps(json_schema(manifest), indent=2, ensure_ascii=False)
         yield ROOT / "docs" / "manifests" / f"{kind}-{version}.schema.json", schema + "\n"
+    mine = json.dumps(openapi_document(), indent=2, ensure_ascii=False)
+    yield ROOT / "docs" / "openapi" / "mine.json", mine + "\n"
+    yield ROOT / "docs" / "openapi" / "stats.json", openapi_text()
     yield PAGE, render_page()
 
 

@@ -405,14 +405,6 @@ def restore(
     typer.echo(f"The mine is restored in {made.path}. What came since, it learns from the chain.")
 
 
-@app.command(hidden=True)
-def openapi() -> None:
-    """Print the OpenAPI document of the local API (docs/openapi/mine.json)."""
-    from openmined.mine.api import openapi_document
-
-    _print_json(openapi_document())
-
-
 def _say(line: dict[str, Any]) -> None:
     typer.echo(json.dumps(line, ensure_ascii=False))
 

@@ -40,9 +40,7 @@ schema = schema.exclude(path="/v1/live")
 
 
 def test_the_published_document_is_up_to_date() -> None:
-    assert DOCUMENT.read_text(encoding="utf-8") == openapi_text(), (
-        "run `python -m openmined.stats docs/openapi/stats.json`"
-    )
+    assert DOCUMENT.read_text(encoding="utf-8") == openapi_text(), "run `make artifact`"
 
 
 def test_failures_are_documented_as_they_are_sent() -> None:
