@@ -19,6 +19,7 @@ NONE, LAUNCHED, OPEN, DELIVERED, REJECTED, CANCELLED, EXPIRED = range(7)
 PENDING, SCORED, DISMISSED, RECLAIMED = range(1, 5)
 
 # How a token can behave; the numbers are Token.vy's.
+BURNS_MORE = 11
 TAKING_FAILS = {
     3: "Sonar: token took another amount",  # fee on transfer
     4: "Sonar: token said no",  # returns False
@@ -37,7 +38,7 @@ GIVING_FAILS = {
     6: "Sonar: token gave another amount",
     7: "Sonar: token answered nonsense",
     8: "Sonar: token said no",
-    11: "Sonar: token gave another amount",  # the sender loses more
+    BURNS_MORE: "Sonar: token gave another amount",  # the sender loses more
     12: "Sonar: token has no balance",
     13: "Sonar: token balance is nonsense",
     14: "Sonar: token has no balance",  # balanceOf writes
@@ -365,12 +366,18 @@ class SonarModel:
             gradient.status = RECLAIMED
             self._credit(campaign.terms.token, gradient.miner, campaign.terms.bond)
 
+    def giving_fails(self, token: str, amount: int) -> str | None:
+        mood = self.moods[token]
+        if mood == BURNS_MORE and amount == self.escrow(token):
+            return "Sonar: token call failed"  # nothing is left for it to burn, and it reverts
+        return GIVING_FAILS.get(mood)
+
     def withdraw(self, token: str, *, sender: str) -> int:
         amount = self.credits[token, sender]
         require(amount > 0, "Sonar: no credit")
         if token == ETH:
             require(sender not in self.eth_refusers, "Sonar: account refused ETH")
-        elif reason := GIVING_FAILS.get(self.moods[token]):
+        elif reason := self.giving_fails(token, amount):
             raise Refused(reason)
         self.credits[token, sender] = 0
         return amount
