@@ -9,6 +9,10 @@ const NEVER =
 const GRAM =
   "After about as many gradients as a campaign has features for each output, Capsule could " +
   "compute how your features go together (their sums of products). Fewer gradients tell less.";
+const BATCH =
+  "A campaign that trains a network is answered with sums over as few of your rows as it asks " +
+  "for (128, if it does not say): of so few, with many features, Capsule could tell single rows. " +
+  "With a privacy budget no such campaign is served.";
 const EXACT =
   "No privacy budget is set: what Capsule sees is exact, but for noise that keeps it from " +
   "reading more than the sums.";
@@ -27,7 +31,7 @@ export function explainExposure(permission: DatasetPermission, schema: TableSche
   if (rows < FEW_ROWS) {
     lines.push(`With only ${rows} rows a sum says much about each: set a privacy budget, or add rows.`);
   }
-  lines.push(permission.epsilon_budget === null ? EXACT : budget(permission.epsilon_budget));
+  lines.push(...(permission.epsilon_budget === null ? [BATCH, EXACT] : [budget(permission.epsilon_budget)]));
   lines.push(
     permission.mode === "ask"
       ? "You are asked about each campaign."

@@ -15,6 +15,11 @@ _GRAM = (
     "After about as many gradients as a campaign has features for each output, Capsule could "
     "compute how your features go together (their sums of products). Fewer gradients tell less."
 )
+_BATCH = (
+    "A campaign that trains a network is answered with sums over as few of your rows as it asks "
+    "for (128, if it does not say): of so few, with many features, Capsule could tell single rows. "
+    "With a privacy budget no such campaign is served."
+)
 _EXACT = (
     "No privacy budget is set: what Capsule sees is exact, but for noise that keeps it from "
     "reading more than the sums."
@@ -39,7 +44,7 @@ def explain_exposure(permission: DatasetPermission, schema: TableSchema, rows: i
             f"With only {rows} rows a sum says much about each: set a privacy budget, or add rows."
         )
         lines.append(text)
-    lines.append(_EXACT if permission.epsilon_budget is None else _budget(permission))
+    lines += [_BATCH, _EXACT] if permission.epsilon_budget is None else [_budget(permission)]
     lines.append(
         "You are asked about each campaign."
         if permission.mode == "ask"
