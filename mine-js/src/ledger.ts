@@ -42,6 +42,13 @@ export interface DecisionRecord {
   dataset: string;
   verdict: Verdict;
   causes: Cause[];
+  /** The owner's latest word on the same campaign and dataset. */
+  answer: Answer;
+}
+
+/** Whether the owner was asked and has said nothing yet. */
+export function waitsForOwner({ verdict, answer }: DecisionRecord): boolean {
+  return verdict === "ask" && answer === "none";
 }
 
 /** The work on one gradient: (campaign, version) is claimed once. */
@@ -210,7 +217,9 @@ export class Ledger {
   decisions(latest = false, limit = 1000): DecisionRecord[] {
     const inner = "SELECT max(id) FROM decisions GROUP BY campaign, dataset";
     const where = latest ? `WHERE id IN (${inner})` : "";
-    return this.#all(`SELECT * FROM decisions ${where} ORDER BY id DESC LIMIT ?`, limit).map(
+    const rows = `SELECT decisions.*, coalesce(answer, 'none') AS answer
+      FROM decisions LEFT JOIN answers USING (campaign, dataset) ${where} ORDER BY id DESC LIMIT ?`;
+    return this.#all(rows, limit).map(
       (row) => ({ ...row, causes: JSON.parse(String(row.causes)) }) as unknown as DecisionRecord,
     );
   }

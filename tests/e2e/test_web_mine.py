@@ -375,6 +375,7 @@ def test_hostile_titles_are_text_and_cut(owner: Owner, page: Page, watched: Watc
                 "dataset": "patients",
                 "verdict": "refuse",
                 "causes": [{"code": "terms", "text": hostile}],
+                "answer": "none",
             }
         ]
         route.fulfill(json=found)
@@ -398,7 +399,12 @@ def test_a_refusal_is_kept_and_taken_back_by_the_keyboard_alone(owner: Owner, pa
     expect(page.get_by_role("button", name="Refuse Not today")).to_be_hidden()
     press_until(page, "Campaigns")
     page.keyboard.press("Enter")
-    row = page.get_by_role("article").filter(has=page.get_by_role("link", name="Not today"))
+    link = page.get_by_role("link", name="Not today")
+    expect(link.first).to_be_visible()
+    # Whether the mine has looked since or not: what was answered is not asked again.
+    expect(page.get_by_role("button", name="Refuse Not today")).to_be_hidden()
+    expect(link).to_have_count(1, timeout=SLOW_MS)
+    row = page.get_by_role("article").filter(has=link)
     expect(row).to_contain_text("Refused (patients): the owner refused it", timeout=SLOW_MS)
     assert not world.submitted(opened.campaign)
 

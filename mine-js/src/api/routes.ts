@@ -5,7 +5,7 @@ import { type Dataset, deleteDataset, listDatasets, loadDataset, rowsOf } from "
 import { explainExposure } from "../exposure.ts";
 import { isRunning } from "../folder.ts";
 import { SCHEMAS } from "../generated/schemas.ts";
-import type { DecisionRecord, Ledger, Submission, Withdrawal } from "../ledger.ts";
+import { type DecisionRecord, type Ledger, type Submission, type Withdrawal, waitsForOwner } from "../ledger.ts";
 import { type Answer, type DatasetPermission, ETHER } from "../permissions.ts";
 import { changePermission } from "../permit.ts";
 import type { Schema } from "../schema.ts";
@@ -260,7 +260,7 @@ function readStatus({ context }: Asked): object {
   const settings = folder.settings();
   const [campaigns, waiting] = withLedger(context, (ledger) => [
     countBy([...viewsOf(context, ledger).values()].map((view) => view.phase)),
-    ledger.decisions(true).filter((record) => record.verdict === "ask").length,
+    ledger.decisions(true).filter(waitsForOwner).length,
   ]);
   return {
     name: settings.name,
@@ -316,8 +316,8 @@ function readDecisions({ context, query }: Asked): object[] {
 }
 
 function decisionAnswer(record: DecisionRecord, titles: Map<number, string>): object {
-  const { id, at, campaign, dataset, verdict, causes } = record;
-  return { id, at, campaign, title: titles.get(campaign) ?? null, dataset, verdict, causes };
+  const { id, at, campaign, dataset, verdict, causes, answer } = record;
+  return { id, at, campaign, title: titles.get(campaign) ?? null, dataset, verdict, causes, answer };
 }
 
 function answerDecision({ context, parameters, body }: Asked): object {
@@ -330,8 +330,9 @@ function answerDecision({ context, parameters, body }: Asked): object {
     if (found === undefined) {
       throw new NotThere(`nothing was decided on campaign ${campaign} and dataset ${repr(dataset)}`);
     }
-    ledger.giveAnswer(campaign, dataset, (body as { answer: Answer }).answer);
-    return decisionAnswer(found, ledger.titles());
+    const { answer } = body as { answer: Answer };
+    ledger.giveAnswer(campaign, dataset, answer);
+    return decisionAnswer({ ...found, answer }, ledger.titles());
   });
 }
 

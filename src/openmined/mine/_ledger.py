@@ -66,7 +66,7 @@ class StoredEvent:
 
 @dataclass(frozen=True, slots=True)
 class DecisionRecord:
-    """A decision as it was taken."""
+    """A decision as it was taken, and the owner's latest word on the same campaign and dataset."""
 
     id: int
     at: str
@@ -74,6 +74,12 @@ class DecisionRecord:
     dataset: str
     verdict: str
     causes: tuple[Mapping[str, str], ...]
+    answer: Answer
+
+    @property
+    def waits_for_owner(self) -> bool:
+        """Whether the owner was asked and has said nothing yet."""
+        return self.verdict == "ask" and self.answer == "none"
 
     @property
     def text(self) -> str:
@@ -233,7 +239,9 @@ class Ledger:
         inner = "SELECT max(id) FROM decisions GROUP BY campaign, dataset"
         where = f"WHERE id IN ({inner})" if latest else ""
         rows = self._all(
-            f"SELECT * FROM decisions {where} ORDER BY id DESC LIMIT ?",  # noqa: S608
+            "SELECT decisions.*, coalesce(answer, 'none') AS answer "  # noqa: S608
+            "FROM decisions LEFT JOIN answers USING (campaign, dataset) "
+            f"{where} ORDER BY id DESC LIMIT ?",
             (limit,),
         )
         return [

@@ -56,8 +56,7 @@ def error_of(answer: Any) -> tuple[int, str]:
 
 def test_the_committed_document_is_up_to_date() -> None:
     written = json.loads(DOCUMENT.read_text(encoding="utf-8"))
-    message = "run `openmined mine openapi > docs/openapi/mine.json`"
-    assert written == json.loads(json.dumps(openapi_document())), message
+    assert written == json.loads(json.dumps(openapi_document())), "run `make artifact`"
 
 
 def test_every_route_is_described() -> None:
@@ -351,9 +350,14 @@ def test_decisions_are_answered(owner: httpx.Client, made: tuple[MineFolder, Sec
     assert owner.get("/api/v1/status").json()["waiting_for_you"] == 1
     (found,) = owner.get("/api/v1/decisions").json()
     assert (found["campaign"], found["title"], found["verdict"]) == (7, "Cats <script>", "ask")
+    assert found["answer"] == "none"
     answer = owner.put("/api/v1/decisions/7/data", json={"answer": "approved"})
     assert answer.status_code == 200
     assert ledger.answer(7, "data") == "approved"
+    # The mine has not looked yet: asked anew, the owner's word is there and nothing waits for it.
+    assert owner.get("/api/v1/decisions").json() == [answer.json()]
+    assert answer.json() == found | {"answer": "approved"}
+    assert owner.get("/api/v1/status").json()["waiting_for_you"] == 0
     ledger.close()
     answer = owner.put("/api/v1/decisions/8/data", json={"answer": "approved"})
     assert error_of(answer) == (404, "not-there")

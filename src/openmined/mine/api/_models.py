@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from openmined.mine._accounts import CampaignEarnings, TokenEarnings
-from openmined.mine._permissions import Cause, DatasetPermission
+from openmined.mine._permissions import Answer, Cause, DatasetPermission
 from openmined.mine._settings import DatasetName, LimitSettings, LoopSettings, ReportingSettings
 from openmined.protocol import Address, Count, Frozen, TableSchema
 
@@ -159,6 +159,8 @@ class DecisionAnswer(Frozen):
     dataset: str
     verdict: Literal["refuse", "wait", "ask", "accept"]
     causes: tuple[Cause, ...]
+    answer: Answer
+    """The owner's latest word on it; the mine takes it up at its next look."""
 
 
 class OwnersAnswer(Frozen):

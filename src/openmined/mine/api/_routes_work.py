@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Header, Path, Query, Request
@@ -12,7 +13,7 @@ from openmined.mine._accounts import submission_dict, sum_earnings, withdrawable
 from openmined.mine._campaigns import CampaignView
 from openmined.mine._datasets import list_datasets
 from openmined.mine._folder import is_running
-from openmined.mine._ledger import DecisionRecord, Submission, Withdrawal
+from openmined.mine._ledger import DecisionRecord, Ledger, Submission, Withdrawal
 from openmined.mine._permissions import ETHER, Cause
 from openmined.mine._settings import save_settings, settings_dict
 from openmined.mine.api._context import Context, NotThere, Owner
@@ -39,7 +40,7 @@ def read_status(owner: Owner) -> Status:
     settings = owner.folder.settings()
     with owner.ledger() as ledger:
         phases = [view.phase.name.lower() for view in owner.views(ledger).values()]
-        asking = sum(record.verdict == "ask" for record in ledger.decisions(latest=True))
+        asking = sum(record.waits_for_owner for record in ledger.decisions(latest=True))
     return Status(
         name=settings.name,
         address=owner.address,
@@ -83,15 +84,11 @@ def answer_decision(
 ) -> DecisionAnswer:
     """Approve or refuse a campaign that waits for the owner; a later answer replaces it."""
     with owner.ledger() as ledger:
-        found = [
-            record
-            for record in ledger.decisions(latest=True)
-            if (record.campaign, record.dataset) == (campaign, dataset)
-        ]
-        if not found:
+        found = _standing(ledger, campaign, dataset)
+        if found is None:
             raise NotThere(f"nothing was decided on campaign {campaign} and dataset {dataset!r}")
         ledger.give_answer(campaign, dataset, body.answer)
-        return _decision(found[0], ledger.titles())
+        return _decision(replace(found, answer=body.answer), ledger.titles())
 
 
 @router.get("/earnings", tags=["money"])
@@ -180,6 +177,13 @@ def _campaign(view: CampaignView, submissions: list[Submission]) -> CampaignAnsw
     )
 
 
+def _standing(ledger: Ledger, campaign: int, dataset: str) -> DecisionRecord | None:
+    for record in ledger.decisions(latest=True):
+        if (record.campaign, record.dataset) == (campaign, dataset):
+            return record
+    return None
+
+
 def _decision(record: DecisionRecord, titles: dict[int, str]) -> DecisionAnswer:
     return DecisionAnswer(
         id=record.id,
@@ -189,6 +193,7 @@ def _decision(record: DecisionRecord, titles: dict[int, str]) -> DecisionAnswer:
         dataset=record.dataset,
         verdict=cast("Any", record.verdict),
         causes=tuple(Cause.model_validate(dict(cause)) for cause in record.causes),
+        answer=record.answer,
     )
 
 

@@ -1,6 +1,5 @@
 import { Anchor, Button, Group, Stack, Text } from "@mantine/core";
 import { Empty, Failure, Loaded, useNow, When } from "@openmined/shared/ui";
-import { useState } from "react";
 import { Link } from "wouter";
 import { ask, type Campaign, type Decision, useCampaigns, useChange, useDecisions } from "./api";
 import { Amount } from "./money";
@@ -12,7 +11,6 @@ export function WaitingDecisions() {
   const campaigns = useCampaigns();
   const decisions = useDecisions();
   const now = useNow();
-  const [answered, setAnswered] = useState<Readonly<Record<number, "approved" | "refused">>>({});
   const waiting = waitingForOwner(decisions.data ?? [], campaigns.data ?? [], now);
   return (
     <Loaded query={decisions} lines={2}>
@@ -26,8 +24,6 @@ export function WaitingDecisions() {
                 key={decision.id}
                 decision={decision}
                 campaign={campaigns.data?.find((found) => found.campaign === decision.campaign)}
-                answer={answered[decision.id]}
-                onAnswer={(answer) => setAnswered({ ...answered, [decision.id]: answer })}
               />
             ))}
           </Stack>
@@ -37,19 +33,10 @@ export function WaitingDecisions() {
   );
 }
 
-interface WaitingProps {
-  decision: Decision;
-  campaign: Campaign | undefined;
-  answer: "approved" | "refused" | undefined;
-  onAnswer: (answer: "approved" | "refused") => void;
-}
-
-function Waiting({ decision, campaign, answer, onAnswer }: WaitingProps) {
+function Waiting({ decision, campaign }: { decision: Decision; campaign: Campaign | undefined }) {
   const title = titleOf(decision.title, decision.campaign);
-  const give = useChange(
-    (wanted: "approved" | "refused") =>
-      ask<Decision>("PUT", `/decisions/${decision.campaign}/${encodeURIComponent(decision.dataset)}`, { answer: wanted }),
-    (_, wanted) => onAnswer(wanted),
+  const give = useChange((answer: "approved" | "refused") =>
+    ask<Decision>("PUT", `/decisions/${decision.campaign}/${encodeURIComponent(decision.dataset)}`, { answer }),
   );
   return (
     <article className="card" aria-label={`${title}, with ${decision.dataset}`}>
@@ -77,9 +64,9 @@ function Waiting({ decision, campaign, answer, onAnswer }: WaitingProps) {
             {campaign && campaign.submissions.length > 0 && `, ${count(campaign.submissions.length, "gradient")} so far`}
           </Text>
         </div>
-        {answer ? (
+        {decision.answer !== "none" ? (
           <Text size="sm" role="status">
-            You {answer} it. The mine takes that up at its next look.
+            You {decision.answer} it. The mine takes that up at its next look.
           </Text>
         ) : (
           <Group gap="sm">

@@ -90,6 +90,17 @@ export function waitingForOwner(decisions: readonly Decision[], campaigns: reado
   return decisions.filter((decision) => decision.verdict === "ask" && isOpen(known.get(decision.campaign), now));
 }
 
+/** Whether the owner himself has refused it, not a rule of his. */
+export function refusedByOwner(decision: Decision): boolean {
+  return decision.causes.some((cause) => cause.code === "refused");
+}
+
+/** Whether the owner has said something since that the mine has not looked at yet. */
+export function waitsForNextLook(decision: Decision): boolean {
+  if (decision.answer === "approved") return decision.verdict === "ask" || refusedByOwner(decision);
+  return decision.answer === "refused" && decision.verdict !== "refuse";
+}
+
 /** Whether a decision waits for what the owner may have to bring: money, a store or a chain that answers. */
 export function waitsForSomething(decision: Decision): boolean {
   return decision.verdict === "wait" && decision.causes.some((cause) => cause.code === "funds" || cause.code === "waiting");

@@ -727,6 +727,11 @@ export interface components {
             verdict: "refuse" | "wait" | "ask" | "accept";
             /** Causes */
             causes: components["schemas"]["Cause"][];
+            /**
+             * Answer
+             * @enum {string}
+             */
+            answer: "none" | "approved" | "refused";
         };
         /**
          * EarningsAnswer

@@ -1,7 +1,7 @@
 import { Button, Group, Text } from "@mantine/core";
 import { Failure, useNow } from "@openmined/shared/ui";
 import { ask, type Campaign, type Decision, useChange } from "../../shared/api";
-import { isOpen } from "../../shared/words";
+import { isOpen, refusedByOwner, waitsForNextLook } from "../../shared/words";
 
 /** The owner's word on a campaign and a dataset; a later one replaces it. */
 export function Answer({ decision, campaign }: { decision: Decision; campaign: Campaign }) {
@@ -10,8 +10,7 @@ export function Answer({ decision, campaign }: { decision: Decision; campaign: C
   );
   const now = useNow();
   if (decision.dataset === "*" || !isOpen(campaign, now)) return null;
-  const refusedByOwner = decision.causes.some((cause) => cause.code === "refused");
-  const mayApprove = decision.verdict === "ask" || refusedByOwner;
+  const mayApprove = decision.verdict === "ask" || refusedByOwner(decision);
   const mayRefuse = decision.verdict !== "refuse";
   return (
     <div>
@@ -27,9 +26,9 @@ export function Answer({ decision, campaign }: { decision: Decision; campaign: C
           </Button>
         )}
       </Group>
-      {give.isSuccess && (
+      {waitsForNextLook(decision) && (
         <Text size="sm" role="status" mt={4}>
-          You {give.variables} it. The mine takes that up at its next look.
+          You {decision.answer} it. The mine takes that up at its next look.
         </Text>
       )}
       {give.isError && <Failure error={give.error} title="Your answer was not kept" />}
