@@ -32,23 +32,15 @@ class Clock:
         return round(time.process_time() - self._start[1], 4)
 
 
-def best_of(
-    repeat: int, function: Callable[[], T], choose: Callable[[list[float]], float] = min
-) -> tuple[float, float, T]:
-    """Return the best wall and the best processor seconds of a few runs, and the last result.
-
-    Args:
-        repeat: runs.
-        function: what is run.
-        choose: another figure than the best: `median`.
-    """
+def best_of(repeat: int, function: Callable[[], T]) -> tuple[float, float, T]:
+    """Return the best wall and the best processor seconds of a few runs, and the last result."""
     walls, processors = [], []
     for _ in range(repeat):
         clock = Clock()
         result = function()
         walls.append(clock.seconds)
         processors.append(clock.cpu_seconds)
-    return choose(walls), choose(processors), result
+    return min(walls), min(processors), result
 
 
 def peak_mb() -> int:
