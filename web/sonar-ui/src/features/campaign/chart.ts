@@ -52,7 +52,8 @@ export function chartOptions(
     height: 280,
     cursor: { drag: { x: false, y: false } },
     legend: { show: false },
-    scales: { percent: { range: [0, 100] }, spend: { range: [0, most || 1] } },
+    // A single moment has no width: uPlot would show years around it.
+    scales: { x: { range: (_, from, to) => [from, to > from ? to : from + HOUR_S] }, percent: { range: [0, 100] }, spend: { range: [0, most || 1] } },
     axes: [
       { ...axis, space: 80, values: TIMES },
       { ...axis, scale: "percent", values: (_, ticks) => ticks.map((tick) => `${tick} %`), size: 56 },
@@ -66,6 +67,8 @@ export function chartOptions(
     ],
   };
 }
+
+const HOUR_S = 3_600;
 
 /** Ticks on a 24-hour clock, the date below where it changes: increment, form, form after a new year, day, ... */
 const TIMES: uPlot.Axis.Values = [

@@ -34,21 +34,21 @@ const Context = createContext<WalletState | undefined>(undefined);
 export function WalletProvider({ children }: { children: ReactNode }) {
   const network = useNetwork().data;
   const [seen, setSeen] = useState<Seen>();
-  const [opened, setOpened] = useState<Wallets>();
+  const [opening, setOpening] = useState<Promise<Wallets>>();
   useEffect(() => {
     if (!network) return;
     const opening = import("./wallets").then(({ openWallets }) => openWallets(network, setSeen));
-    void opening.then(setOpened);
+    setOpening(opening);
     return () => void opening.then(({ stop }) => stop());
   }, [network]);
   const state = useMemo<WalletState>(
     () => ({
       wallets: seen?.wallets,
       wallet: seen?.wallet,
-      connect: async (id) => opened?.connect(id),
-      disconnect: async () => opened?.disconnect(),
+      connect: async (id) => (await opening)?.connect(id),
+      disconnect: async () => (await opening)?.disconnect(),
     }),
-    [seen, opened],
+    [seen, opening],
   );
   return <Context.Provider value={state}>{children}</Context.Provider>;
 }

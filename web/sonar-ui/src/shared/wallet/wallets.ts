@@ -46,7 +46,13 @@ export function openWallets(network: NetworkInfo, onChange: (seen: Seen) => void
     transports: { [chain.id]: http(network.rpc_url ?? undefined) },
     storage: createStorage({ key: "openmined", storage: localStorage }),
   });
-  const look = () => void see(config).then(onChange);
+  let looks = 0;
+  const look = () => {
+    looks += 1;
+    const turn = looks;
+    // What an earlier look finds later is no longer so.
+    void see(config).then((seen) => turn === looks && onChange(seen));
+  };
   const stops = [
     watchConnection(config, { onChange: look }),
     watchConnectors(config, {
@@ -70,6 +76,7 @@ export function openWallets(network: NetworkInfo, onChange: (seen: Seen) => void
     },
     disconnect: () => disconnect(config),
     stop: () => {
+      looks = 0;
       for (const stop of stops) stop();
     },
   };
@@ -92,8 +99,8 @@ async function see(config: Config): Promise<Seen> {
 
 /** Asks the wallet of the last visit, and no other, whether it still allows this page. */
 async function resume(config: Config): Promise<void> {
-  if (getConnection(config).status !== "disconnected") return;
   const last = await config.storage?.getItem("recentConnectorId");
+  if (getConnection(config).status !== "disconnected") return;
   const connectors = getConnectors(config).filter(({ id }) => id === last);
   if (connectors.length > 0) await reconnect(config, { connectors });
 }
