@@ -11,8 +11,13 @@ const GRAM =
   "compute how your features go together (their sums of products). Fewer gradients tell less.";
 const BATCH =
   "A campaign that trains a network is answered with sums over as few of your rows as it asks " +
-  "for (128, if it does not say): of so few, with many features, Capsule could tell single rows. " +
-  "With a privacy budget no such campaign is served.";
+  "for (128, if it does not say): of so few, with many features, Capsule could tell single rows, " +
+  "and a Capsule that breaks the rules could read one exactly each time. With a privacy budget " +
+  "no such campaign is served.";
+const UNASKED = "Campaigns within these limits are served without asking you.";
+const NETWORKS_ASKED =
+  "Campaigns within these limits are served without asking you, but for those that train a " +
+  "network: to have these served too, name the Capsules that you trust.";
 const EXACT =
   "No privacy budget is set: what Capsule sees is exact, but for noise that keeps it from " +
   "reading more than the sums.";
@@ -32,11 +37,9 @@ export function explainExposure(permission: DatasetPermission, schema: TableSche
     lines.push(`With only ${rows} rows a sum says much about each: set a privacy budget, or add rows.`);
   }
   lines.push(...(permission.epsilon_budget === null ? [BATCH, EXACT] : [budget(permission.epsilon_budget)]));
-  lines.push(
-    permission.mode === "ask"
-      ? "You are asked about each campaign."
-      : "Campaigns within these limits are served without asking you.",
-  );
+  const asked = permission.capsules.length === 0 && permission.epsilon_budget === null;
+  if (permission.mode === "ask") lines.push("You are asked about each campaign.");
+  else lines.push(asked ? NETWORKS_ASKED : UNASKED);
   return lines;
 }
 

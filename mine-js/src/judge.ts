@@ -136,6 +136,7 @@ function campaignRequest(view: CampaignView, manifest: CampaignManifest): Campai
     bond_wei: view.bond,
     fields: [...fieldNames(manifest.input), ...fieldNames(manifest.output)],
     privacy: manifest.privacy ?? null,
+    trains_network: manifest.algorithm.kind === "mlp-classifier",
   };
 }
 

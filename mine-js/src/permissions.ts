@@ -40,6 +40,8 @@ export interface CampaignRequest {
   bond_wei: bigint;
   fields: string[];
   privacy: { epsilon: number; delta: number; level: string } | null;
+  /** Whether a network is trained: a capsule that breaks the rules reads rows of its gradients. */
+  trains_network: boolean;
 }
 
 /** What the ledger knows of a dataset's use. */
@@ -89,12 +91,20 @@ export function decide(
     const spans = permission.hours.join(", ");
     return one("wait", "hours", `it is outside the permitted hours ${spans} (${permission.timezone})`);
   }
-  if (permission.mode === "ask" && use.answer === "none") {
-    return one("ask", "ask", "the owner has to be asked");
-  }
-  return permission.mode === "ask"
+  const asks = question(permission, request);
+  if (asks !== "" && use.answer === "none") return one("ask", "ask", asks);
+  return asks !== ""
     ? one("accept", "approved", "the owner approved it")
     : one("accept", "automatic", "every criterion holds");
+}
+
+/** Say why the owner has to be asked; nothing if permissions decide alone. */
+function question(permission: DatasetPermission, request: CampaignRequest): string {
+  if (permission.mode === "ask") return "the owner has to be asked";
+  if (request.trains_network && permission.capsules.length === 0) {
+    return "it trains a network for a capsule that is not named: the owner has to be asked";
+  }
+  return "";
 }
 
 function one(verdict: Verdict, code: string, text: string): Decision {

@@ -109,7 +109,7 @@ def test_it_trains_submits_and_is_paid(world: MineWorld, kind: Kind) -> None:
 
 def test_a_network_is_trained_by_backpropagation(world: MineWorld, kind: Kind) -> None:
     batch = rows(200)
-    folder, _ = make_mine(world, f"network-{kind.name}", batch=batch)
+    folder, _ = make_mine(world, f"network-{kind.name}", batch=batch, permission=world.trusting)
     manifest = world.manifest(
         algorithm={"kind": "mlp-classifier", "hidden": 4, "batch": 200, "seed": "07"},
         update={"kind": "gradient"},

@@ -69,7 +69,7 @@ def test_a_mine_trains_submits_and_is_paid(world: MineWorld) -> None:
 
 def test_a_network_is_trained_by_backpropagation(world: MineWorld) -> None:
     batch = rows(200)
-    folder, secrets = world.make_mine(batch=batch)
+    folder, secrets = world.make_mine(batch=batch, permission=world.trusting)
     manifest = world.manifest(
         algorithm={"kind": "mlp-classifier", "hidden": 4, "batch": 64, "seed": "07"},
         update={"kind": "gradient"},

@@ -37,7 +37,7 @@ test("permissions: every case of the table", () => {
     const used = { rounds: 0, epsilon_spent: 0, epsilon_paid_here: false, answer: "none" as const, ...use };
     assert.deepEqual(decide(checkPermission(permission), asked, used, new Date(now)), expect, title);
   }
-  assert.equal(cases.length, 100);
+  assert.ok(cases.length >= 100, `${cases.length} cases`);
 });
 
 const manifests = readdirSync(new URL("manifests/", VECTORS)).filter((name) => name.endsWith(".json"));

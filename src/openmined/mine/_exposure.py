@@ -17,8 +17,14 @@ _GRAM = (
 )
 _BATCH = (
     "A campaign that trains a network is answered with sums over as few of your rows as it asks "
-    "for (128, if it does not say): of so few, with many features, Capsule could tell single rows. "
-    "With a privacy budget no such campaign is served."
+    "for (128, if it does not say): of so few, with many features, Capsule could tell single rows, "
+    "and a Capsule that breaks the rules could read one exactly each time. With a privacy budget "
+    "no such campaign is served."
+)
+_UNASKED = "Campaigns within these limits are served without asking you."
+_NETWORKS_ASKED = (
+    "Campaigns within these limits are served without asking you, but for those that train a "
+    "network: to have these served too, name the Capsules that you trust."
 )
 _EXACT = (
     "No privacy budget is set: what Capsule sees is exact, but for noise that keeps it from "
@@ -45,11 +51,11 @@ def explain_exposure(permission: DatasetPermission, schema: TableSchema, rows: i
         )
         lines.append(text)
     lines += [_BATCH, _EXACT] if permission.epsilon_budget is None else [_budget(permission)]
-    lines.append(
-        "You are asked about each campaign."
-        if permission.mode == "ask"
-        else "Campaigns within these limits are served without asking you."
-    )
+    if permission.mode == "ask":
+        lines.append("You are asked about each campaign.")
+    else:
+        asked = not permission.capsules and permission.epsilon_budget is None
+        lines.append(_NETWORKS_ASKED if asked else _UNASKED)
     return lines
 
 

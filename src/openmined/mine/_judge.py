@@ -154,6 +154,7 @@ def campaign_request(view: CampaignView, manifest: CampaignManifest) -> Campaign
         bond_wei=view.bond,
         fields=(*manifest.input.names, *manifest.output.names),
         privacy=manifest.privacy,
+        trains_network=manifest.algorithm.kind == "mlp-classifier",
     )
 
 

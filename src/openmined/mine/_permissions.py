@@ -41,7 +41,7 @@ class DatasetPermission(Frozen):
     """The only data scientists allowed; empty: any."""
     denied_data_scientists: tuple[Address, ...] = ()
     capsules: tuple[Address, ...] = ()
-    """The only capsules allowed; empty: any."""
+    """The only capsules allowed; empty: any, but the owner is asked before a network is trained."""
     denied_capsules: tuple[Address, ...] = ()
     max_rounds: int = Field(default=16, ge=1, le=100_000)
     """Gradients answered to one campaign: what it could learn grows with them."""
@@ -85,6 +85,8 @@ class CampaignRequest(Frozen):
     bond_wei: Wei
     fields: tuple[str, ...]
     privacy: PrivacyRequest | None = None
+    trains_network: bool = False
+    """Whether a network is trained: a capsule that breaks the rules reads rows of its gradients."""
 
 
 class DatasetUse(Frozen):
@@ -144,12 +146,21 @@ def decide(
         spans = ", ".join(permission.hours)
         text = f"it is outside the permitted hours {spans} ({permission.timezone})"
         return Decision(verdict="wait", causes=(Cause(code="hours", text=text),))
-    if permission.mode == "ask" and use.answer == "none":
-        cause = Cause(code="ask", text="the owner has to be asked")
-        return Decision(verdict="ask", causes=(cause,))
-    code = "approved" if permission.mode == "ask" else "automatic"
-    text = "the owner approved it" if permission.mode == "ask" else "every criterion holds"
+    question = _question(permission, request)
+    if question and use.answer == "none":
+        return Decision(verdict="ask", causes=(Cause(code="ask", text=question),))
+    code = "approved" if question else "automatic"
+    text = "the owner approved it" if question else "every criterion holds"
     return Decision(verdict="accept", causes=(Cause(code=code, text=text),))
+
+
+def _question(permission: DatasetPermission, request: CampaignRequest) -> str:
+    """Say why the owner has to be asked; nothing if permissions decide alone."""
+    if permission.mode == "ask":
+        return "the owner has to be asked"
+    if request.trains_network and not permission.capsules:
+        return "it trains a network for a capsule that is not named: the owner has to be asked"
+    return ""
 
 
 def _owner(use: DatasetUse) -> list[Cause]:

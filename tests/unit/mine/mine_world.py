@@ -115,6 +115,12 @@ class MineWorld:
             "loop": {"poll_interval_s": 0.05, "retry_s": 0.2},
         } | changes
 
+    @property
+    def trusting(self) -> dict[str, Any]:
+        """A permission that names the capsule: networks are trained without asking."""
+        assert self.capsule.wallet is not None
+        return {"mode": "automatic", "fields": ["*"], "capsules": [self.capsule.wallet.address]}
+
     def make_mine(
         self,
         name: str = "mine",

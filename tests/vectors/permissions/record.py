@@ -1,4 +1,4 @@
-"""Write cases.json: one hundred requests with the verdicts that every mine must give.
+"""Write cases.json: a hundred requests and more, with the verdicts that every mine must give.
 
 The expectation of each case is written by hand below, as the change it makes to an accepted
 request; nothing here calls the code under test. Run it to rewrite the file after adding cases.
@@ -30,6 +30,10 @@ USE: dict[str, Any] = {}
 ACCEPTED = ("accept", [("automatic", "every criterion holds")])
 APPROVED = ("accept", [("approved", "the owner approved it")])
 ASKED = ("ask", [("ask", "the owner has to be asked")])
+ASKED_OF_NETWORK = (
+    "ask",
+    [("ask", "it trains a network for a capsule that is not named: the owner has to be asked")],
+)
 DENIED = ("refuse", [("denied", "the dataset is permitted to no campaign")])
 REFUSED = ("refuse", [("refused", "the owner refused it")])
 
@@ -125,6 +129,12 @@ def modes() -> None:
     case("ask, refused", REFUSED, {"mode": "ask"}, use={"answer": "refused"})
     case("automatic, but the owner refused it", REFUSED, use={"answer": "refused"})
     case("automatic, approved besides", ACCEPTED, use={"answer": "approved"})
+    network = {"trains_network": True}
+    named = {"capsules": [CAPSULE]}
+    case("automatic, a network, any capsule", ASKED_OF_NETWORK, request=network)
+    case("automatic, a network, approved", APPROVED, request=network, use={"answer": "approved"})
+    case("automatic, a network, a capsule that is named", ACCEPTED, named, request=network)
+    case("ask, a network, a capsule that is named", ASKED, {"mode": "ask"} | named, request=network)
     case(
         "approval does not lift a criterion",
         refuse(bounty(1000, 2000)),

@@ -76,6 +76,12 @@ describe("the sentences", () => {
     expect(said).toContain("at most 25 % of one processor");
   });
 
+  test("say that networks are asked about until a capsule is named", () => {
+    const automatic = { ...permission, mode: "automatic" as const, epsilon_budget: null };
+    expect(sentencesOf("patients", { ...automatic, capsules: [] }).join("\n")).toContain("train a network you are asked");
+    expect(sentencesOf("patients", { ...automatic, capsules: [A] }).join("\n")).toContain("takes part without asking you.");
+  });
+
   test("say no when nothing is permitted", () => {
     expect(sentencesOf("patients", { ...permission, mode: "deny" })).toEqual(["No campaign may use patients."]);
     expect(headline("patients", { ...permission, fields: [] })).toMatch(/no field of it is permitted/);

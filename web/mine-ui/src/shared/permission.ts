@@ -11,7 +11,9 @@ export const ANY_FIELD = "*";
 export function sentencesOf(name: string, permission: Permission): string[] {
   if (permission.mode === "deny") return [`No campaign may use ${name}.`];
   if (permission.fields.length === 0) return [`No campaign may use ${name}: no field of it is permitted.`];
-  const asked = permission.mode === "ask" ? "You are asked about each campaign first." : "Your mine takes part without asking you.";
+  const unasked = permission.capsules.length > 0 || permission.epsilon_budget !== null;
+  const automatic = unasked ? "Your mine takes part without asking you." : "Your mine takes part without asking you; about campaigns that train a network you are asked, until you name the capsules you trust.";
+  const asked = permission.mode === "ask" ? "You are asked about each campaign first." : automatic;
   const parties = [
     party("data scientists", permission.data_scientists, permission.denied_data_scientists),
     party("capsules", permission.capsules, permission.denied_capsules),
