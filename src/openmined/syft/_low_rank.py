@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from openmined.protocol import InterleavedPacking, PlainGradient, UpdateKind
 from openmined.syft._parameters import next_power_of_two
-from openmined.syft._product import PlainMatrix, Ring, multiply_matrix, pad_matrix
+from openmined.syft._product import PlainMatrix, Ring, multiply_matrix, pad_matrix, spread_rows
 from openmined.syft._scales import matrix_scale_bits, multiplications
 from openmined.syft._seal import make_context
 
@@ -113,7 +113,8 @@ def multiply_low_rank(
         _repeat(ring, item, matrix.wide.values.shape[0])
     products = multiply_matrix(matrix.tall, thin, galois_keys, tick, executor)
     encoder, plain = seal.CKKSEncoder(make_context(parameters)), seal.Plaintext()
-    encoder.encode(matrix.identity, 2.0 ** matrix_scale_bits(parameters), plain)
+    identity = spread_rows(np.full(packing.dimension, matrix.identity), packing)
+    encoder.encode(identity.tolist(), 2.0 ** matrix_scale_bits(parameters), plain)
     part = seal.Ciphertext()
     for product, ciphertext in zip(products, ciphertexts, strict=True):
         ring.evaluator.multiply_plain(ciphertext, plain, part)

@@ -33,7 +33,7 @@ from openmined.syft._seal import (
     make_level_context,
     save,
 )
-from openmined.syft._states import EncryptedGradient, EncryptedModel
+from openmined.syft._states import EncryptedGradient, EncryptedModel, require_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,10 +72,12 @@ def compute_mlp_update(
     Raises:
         KeyMismatch: if model and keys do not belong together.
         CiphertextError: if the model is damaged or keys are missing.
-        DataError: on wrong shapes, no rows, or non-finite values.
+        DataError: on wrong shapes, no rows, non-finite values, or another state as an argument.
         RangeError: on rows or targets that are too large.
         LimitError: if a worker died.
     """
+    require_state(model, EncryptedModel, "compute_mlp_update")
+    require_state(public, PublicKeys, "compute_mlp_update")
     check_key_id(model.key_id, public.key_id, "the encrypted model")
     if not isinstance(model.packing, MLPPacking):
         raise DataError(f"a model packed as {model.packing.kind!r} is no MLP")

@@ -81,6 +81,11 @@ class Machine:
         self.evaluator.mod_switch_to(item, parms_id_at(self.parameters, level), lowered)
         return lowered
 
+    def lower_plain(self, plain: Any, level: int) -> None:
+        """Bring a plaintext to a lower level, in place, and give back the memory it had above."""
+        self.evaluator.mod_switch_to_inplace(plain, parms_id_at(self.parameters, level))
+        plain.shrink_to_fit()
+
     def add(self, total: Any, item: Any) -> Any:
         """Add to `total` in place (nothing yet: None); return it."""
         if total is None:

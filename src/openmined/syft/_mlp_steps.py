@@ -29,7 +29,6 @@ from numpy.typing import NDArray
 from openmined.syft._mlp_decode import MASK_BITS
 from openmined.syft._mlp_keys import LAST, TOP
 from openmined.syft._randomness import dither
-from openmined.syft._seal import parms_id_at
 
 if TYPE_CHECKING:
     from openmined.syft._executors import Tick
@@ -151,8 +150,6 @@ def _forward_inputs(
 
     A diagonal is lowered as soon as it was used: at seven primes it takes 0.9 MB, at two 0.3 MB.
     """
-    evaluator = machine.evaluator
-    last = parms_id_at(machine.parameters, LAST)
     diagonals = _diagonals(machine.layout, rows)
     plains, total = {}, None
     for giant in range(max(place[0] for place in diagonals), -1, -1):
@@ -161,8 +158,7 @@ def _forward_inputs(
         for place in [place for place in diagonals if place[0] == giant]:
             plain = _encode_diagonal(machine, diagonals[place])
             total = machine.add(total, machine.times(shifts[place[2]][place[1]], plain))
-            evaluator.mod_switch_to_inplace(plain, last)
-            plain.shrink_to_fit()
+            machine.lower_plain(plain, LAST)
             plains[place] = plain
     U = machine.rescale(total)
     return machine.add(U, machine.conjugate(U)), plains

@@ -74,3 +74,8 @@ def flood_deviation(parameters: CKKSParameters, packing: InterleavedPacking, nor
 def rounding_deviation(degree: int) -> float:
     """Return the deviation per real slot component of the error of one rescale."""
     return float(np.sqrt((1.0 + 2.0 * degree / 3.0) / 12.0 * degree / 2.0))
+
+
+def rounding_bound(degree: int, entries: int) -> float:
+    """Bound the length, over so many real slot components, of the error of one rescale."""
+    return float((np.sqrt(entries) + _TAIL) * rounding_deviation(degree))

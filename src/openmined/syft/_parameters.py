@@ -220,6 +220,12 @@ def ciphertexts_needed(packing: InterleavedPacking) -> int:
     return -(-pairs // packing.columns_per_ciphertext)
 
 
+def used_columns(packing: InterleavedPacking) -> int:
+    """Return how many slot columns of each ciphertext carry weights: they are spread evenly."""
+    pairs = (packing.columns + 1) // 2
+    return -(-pairs // ciphertexts_needed(packing))
+
+
 def _cost(parameters: CKKSParameters, packing: InterleavedPacking) -> Plan:
     degree = parameters.poly_modulus_degree
     primes = len(parameters.coeff_modulus_bits) - 1

@@ -13,7 +13,8 @@ multiplications, c (b - 1 + D/b - 1) rotations.
 
 A matrix with R rows or C columns below D (powers of two) has min(R, C) diagonals only, with the
 indices above taken modulo R and C: a tall one reads a vector that repeats every C rows, a wide one
-leaves D/R partial sums to be added (see `_low_rank`).
+leaves D/R partial sums to be added (see `_low_rank`). Slot columns that carry no weights are
+multiplied by zero, which rotations by whole rows keep apart (see `_packing`).
 
 The encoding of u is randomised: noise of standard deviation 1.5 per coefficient before rounding
 makes the rounding error independent of M (to about 2^-64, the decay of a Gaussian's Fourier
@@ -32,6 +33,7 @@ import tenseal.sealapi as seal
 from numpy.typing import NDArray
 
 from openmined.syft._executors import Call
+from openmined.syft._parameters import used_columns
 from openmined.syft._randomness import dither
 from openmined.syft._seal import load, make_context, save
 
@@ -98,11 +100,18 @@ class PlainMatrix:
             (row - block * baby)[None, :] % height,
             (row[None, :] + np.arange(baby)[:, None]) % width,
         ]
-        slots = np.repeat(diagonals, self.packing.columns_per_ciphertext, axis=1)
+        slots = spread_rows(diagonals, self.packing)
         # Real slots v of variance s^2 have coefficients of variance s^2 / N.
         spread = _DITHER_COEFFICIENTS * np.sqrt(self.parameters.poly_modulus_degree)
         slots += dither(slots.shape) * (spread / 2.0**self.scale_bits)
         return slots
+
+
+def spread_rows(values: Floats, packing: InterleavedPacking) -> Floats:
+    """Repeat (..., D) values, one a row, in all slot columns that carry weights; (..., slots)."""
+    column = np.arange(packing.columns_per_ciphertext)
+    spread = values[..., None] * (column < used_columns(packing))
+    return spread.reshape(*values.shape[:-1], -1)
 
 
 def pad_matrix(matrix: Floats, height: int, width: int) -> Floats:

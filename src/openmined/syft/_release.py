@@ -7,9 +7,10 @@ the secret key (Li and Micciancio, EUROCRYPT 2021). Before a model is released, 
 
 is added to every weight (Li, Micciancio, Schultz and Sorrell, CRYPTO 2022; OpenFHE's
 CKKS_NOISE_FLOODING), with s = 30 bits of statistical security, tau the decryptions made under the
-keys, and err a public bound on the noise of an update that a mine cannot know: everything but its
-own flooding. Then the weights are rounded to a power of two of about sigma: finer digits are noise.
-Accuracy is released rounded to the scoring step (`openmined.protocol.accuracy_to_ppm`).
+keys, and err a public bound on the noise of an update that a mine cannot know (everything but its
+own flooding): its length over all weights released. Then the weights are rounded to a power of two
+of about sigma: finer digits are noise. Accuracy is released rounded to the scoring step
+(`openmined.protocol.accuracy_to_ppm`).
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from numpy.typing import NDArray
 
 from openmined.protocol import InterleavedPacking
 from openmined.syft._columns import real_array, require_finite
-from openmined.syft._errors import DataError, ReleaseRefused
-from openmined.syft._noise import error_bound, rounding_deviation
+from openmined.syft._errors import DataError, RangeError, ReleaseRefused
+from openmined.syft._noise import error_bound, rounding_bound
 from openmined.syft._randomness import gaussian
 from openmined.syft._scales import dropped_bits, norm_bound
 from openmined.syft._states import update_scale
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 STATISTICAL_BITS = 30
+LARGEST_WEIGHT = 2.0**40
 
 
 @dataclass(frozen=True)
@@ -53,20 +55,29 @@ class ReleaseLedger:
     max_decryptions: int = 100_000
     max_releases: int = 1
 
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            _check_count(value, name)
+
     def count_decryption(self, number: int = 1) -> ReleaseLedger:
         """Return the ledger after `number` more decryptions.
 
         Raises:
+            DataError: if the number is no count.
             ReleaseRefused: if the budget of decryptions is used up.
         """
-        if number < 0:
-            raise DataError(f"{number} decryptions cannot be counted")
+        _check_count(number, "the number of decryptions")
         if self.decryptions + number > self.max_decryptions:
             raise ReleaseRefused(
                 f"{self.decryptions} of {self.max_decryptions} decryptions are used up under these "
                 "keys: start a new key epoch"
             )
         return replace(self, decryptions=self.decryptions + number)
+
+
+def _check_count(value: object, what: str) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise DataError(f"{what} = {value!r} is no count: give a whole number, 0 or more")
 
 
 def release_deviation(
@@ -87,7 +98,8 @@ def _unknown_noise(parameters: CKKSParameters, packing: InterleavedPacking | MLP
     scale = update_scale(parameters)
     dropped = 2.0 ** dropped_bits(parameters)
     product = error_bound(parameters, packing, norm_bound(parameters)) / dropped
-    return float(np.hypot(product, rounding_deviation(parameters.poly_modulus_degree)) / scale)
+    entries = packing.rows * packing.columns
+    return (product + rounding_bound(parameters.poly_modulus_degree, entries)) / scale
 
 
 def _shape(packing: InterleavedPacking | MLPPacking) -> tuple[int, ...]:
@@ -109,6 +121,7 @@ def release_weights(
     Raises:
         ReleaseRefused: if the budget of releases is used up.
         DataError: if the weights are not of these keys' model, or not finite.
+        RangeError: if they are beyond any model that updates under these keys can make.
     """
     if ledger.releases >= ledger.max_releases:
         raise ReleaseRefused(
@@ -120,5 +133,10 @@ def release_weights(
         raise DataError(f"weights of shape {array.shape} are not {wanted}: of another campaign")
     sigma = release_deviation(keys.parameters, keys.packing, ledger.decryptions)
     grid = 2.0 ** np.floor(np.log2(sigma))
+    if (largest := float(np.abs(array).max())) > LARGEST_WEIGHT:
+        raise RangeError(
+            f"a weight of {largest:.4g} is above {LARGEST_WEIGHT:.4g}, beyond any model that can "
+            "be encrypted: release what was learned"
+        )
     noisy = array + sigma * gaussian(array.size).reshape(array.shape)
     return np.asarray(np.round(noisy / grid) * grid), replace(ledger, releases=ledger.releases + 1)

@@ -11,7 +11,7 @@ looking at data: each column of W is at most 2^7 long, and |M|_F at most 2^(room
 eleven bits two are for primes below their nominal size and the sign, one for the plaintext B, and
 one for two real columns in one complex slot. m is two where room - d still leaves those eleven.
 
-An update travels on as few primes as leave, above the room, 37 + (room - 11)/2 bits: dividing by
+An update travels on as few primes as leave, above the room, 44 + (room - 11)/2 bits: dividing by
 the dropped primes rounds, the rounding depends on the secret key, and the noise that hides it when
 a model is released (see `_release`) must stay small: about 2^-6 in the outputs for a hundred
 decryptions and rows of length R, with |M|_F about R^2.
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 WEIGHT_BOUND_BITS = 7
 RESERVED_BITS = WEIGHT_BOUND_BITS + 4
-_RELEASE_BITS = 37
+_RELEASE_BITS = 44
 
 
 def multiplications(parameters: CKKSParameters) -> int:

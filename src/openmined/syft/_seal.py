@@ -258,6 +258,8 @@ def unframe(data: bytes, kind: Kind, what: str) -> tuple[bytes, bytes]:
     Raises:
         CiphertextError: if the frame is missing or of another kind.
     """
+    if not isinstance(data, bytes):
+        raise CiphertextError(f"{what} is bytes, not {type(data).__name__}")
     if len(data) < FRAME_BYTES or data[: len(MAGIC)] != MAGIC:
         raise CiphertextError(f"{len(data)} bytes are no {what}: the frame is missing or damaged")
     if data[len(MAGIC)] != kind:

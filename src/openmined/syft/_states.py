@@ -12,6 +12,7 @@ import tenseal.sealapi as seal
 from openmined.protocol import CKKSParameters, InterleavedPacking, MLPPacking
 from openmined.syft._columns import real_array, require_finite
 from openmined.syft._errors import CiphertextError, DataError, RangeError
+from openmined.syft._keys import SecretKeys
 from openmined.syft._packing import pack_columns
 from openmined.syft._parameters import ciphertexts_needed
 from openmined.syft._scales import kept_primes, product_scale_bits, weight_bound
@@ -29,8 +30,6 @@ from openmined.syft._seal import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from openmined.syft._keys import SecretKeys
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,17 +65,18 @@ class EncryptedModel(_Encrypted):
                 parameters at the first level and the right scale.
             KeyMismatch: if the blobs belong to different keys.
         """
+        blobs = _listed(blobs, "encrypted model")
         if isinstance(packing, MLPPacking):
             from openmined.syft._mlp_keys import load_mlp_model
 
             key_id = _common_key_id(blobs, Kind.MODEL, "encrypted model")
-            model = cls(packing, parameters, key_id, tuple(blobs))
+            model = cls(packing, parameters, key_id, blobs)
             load_mlp_model(model)
             return model
         _check_packing(packing, parameters)
         _check_count(blobs, ciphertexts_needed(packing), "encrypted model")
         key_id = _common_key_id(blobs, Kind.MODEL, "encrypted model")
-        model = cls(packing, parameters, key_id, tuple(blobs))
+        model = cls(packing, parameters, key_id, blobs)
         assert model.ciphertexts
         return model
 
@@ -104,17 +104,18 @@ class EncryptedGradient(_Encrypted):
         parameters: CKKSParameters,
     ) -> EncryptedGradient:
         """Read and check an update from untrusted bytes; see `EncryptedModel.from_blobs`."""
+        blobs = _listed(blobs, "encrypted gradient")
         if isinstance(packing, MLPPacking):
             from openmined.syft._mlp_decode import load_mlp_gradient
 
             key_id = _common_key_id(blobs, Kind.GRADIENT, "encrypted gradient")
-            gradient = cls(packing, parameters, key_id, tuple(blobs))
+            gradient = cls(packing, parameters, key_id, blobs)
             load_mlp_gradient(gradient)
             return gradient
         _check_packing(packing, parameters)
         _check_count(blobs, ciphertexts_needed(packing), "encrypted gradient")
         key_id = _common_key_id(blobs, Kind.GRADIENT, "encrypted gradient")
-        gradient = cls(packing, parameters, key_id, tuple(blobs))
+        gradient = cls(packing, parameters, key_id, blobs)
         assert gradient.ciphertexts
         return gradient
 
@@ -123,6 +124,16 @@ class EncryptedGradient(_Encrypted):
         """SEAL's ciphertexts, at the level of an update."""
         level = parms_id_at(self.parameters, kept_primes(self.parameters))
         return load_ciphertexts(self, Kind.GRADIENT, level, update_scale(self.parameters))
+
+
+def require_state(found: object, wanted: type, function: str) -> None:
+    """Refuse another state than a function works on.
+
+    Raises:
+        DataError: if it is another.
+    """
+    if not isinstance(found, wanted):
+        raise DataError(f"{function} wants {wanted.__name__}, not {type(found).__name__}")
 
 
 def update_scale(parameters: CKKSParameters) -> float:
@@ -169,6 +180,12 @@ def load_ciphertext(
     return item
 
 
+def _listed(blobs: object, what: str) -> tuple[bytes, ...]:
+    if not isinstance(blobs, list | tuple):
+        raise CiphertextError(f"{what}: {type(blobs).__name__} is no list of ciphertexts")
+    return tuple(blobs)
+
+
 def _common_key_id(blobs: Sequence[bytes], kind: Kind, what: str) -> bytes:
     if not blobs:
         raise CiphertextError(f"{what}: there are no ciphertexts")
@@ -203,6 +220,7 @@ def encrypt_model(weights: Any, keys: SecretKeys) -> EncryptedModel:
         DataError: if the shape is wrong or a value is not finite.
         RangeError: if a column is longer than the parameters have room for.
     """
+    require_state(keys, SecretKeys, "encrypt_model")
     array = real_array(weights, "the weights")
     if isinstance(keys.packing, MLPPacking):
         from openmined.syft._mlp_keys import encrypt_mlp

@@ -43,7 +43,7 @@ from openmined.syft._scales import (
     weight_bound,
 )
 from openmined.syft._seal import Kind, check_key_id, frame, make_context, save
-from openmined.syft._states import EncryptedGradient, EncryptedModel
+from openmined.syft._states import EncryptedGradient, EncryptedModel, require_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -151,10 +151,12 @@ def compute_update(
 
     Raises:
         KeyMismatch: if model and keys do not belong together.
-        DataError: if the statistics do not fit the model.
+        DataError: if the statistics do not fit the model, or an argument is another state.
         RangeError: if the data are larger than the parameters have room for.
         LimitError: if a worker died.
     """
+    require_state(model, EncryptedModel, "compute_update")
+    require_state(public, PublicKeys, "compute_update")
     packing = _linear_packing(model)
     _check_keys(model, public, packing)
     wanted = ((packing.rows, packing.rows), (packing.rows, packing.columns))
@@ -275,9 +277,12 @@ def decrypt_update(gradient: EncryptedGradient, keys: SecretKeys) -> Floats:
     Micciancio, EUROCRYPT 2021): release models through `release_weights` only.
 
     Raises:
+        DataError: if it is no `EncryptedGradient`, or the keys are no `SecretKeys`.
         KeyMismatch: if the update was made under other keys.
         RangeError: if the values are beyond what an honest update can carry: a forged ciphertext.
     """
+    require_state(gradient, EncryptedGradient, "decrypt_update")
+    require_state(keys, SecretKeys, "decrypt_update")
     check_key_id(gradient.key_id, keys.key_id, "the encrypted gradient")
     if gradient.packing != keys.packing or gradient.parameters != keys.parameters:
         raise KeyMismatch("gradient and keys have different packing or parameters")

@@ -110,10 +110,10 @@ class PlainMachine:
     def encode(self, values: Any, level: int, scale: float) -> Slots:
         return Slots(values, level)
 
-    # What `evaluator` is asked directly.
-    def mod_switch_to_inplace(self, plain: Slots, parms_id: Any) -> None:
-        plain.level = LAST
+    def lower_plain(self, plain: Slots, level: int) -> None:
+        plain.level = level
 
+    # What `evaluator` is asked directly.
     def sub_inplace(self, one: Slots, other: Slots) -> None:
         assert one.level == other.level
         one.values = one.values - other.values

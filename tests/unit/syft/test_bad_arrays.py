@@ -55,6 +55,10 @@ def test_no_function_takes_what_is_no_matrix(bad, secret_keys):
             call()
 
 
-def test_a_ledger_counts_forwards_only():
-    with pytest.raises(syft.DataError, match="-1 decryptions"):
-        syft.ReleaseLedger().count_decryption(-1)
+@pytest.mark.parametrize("number", [-1, 0.5, np.nan, True, "1"], ids=str)
+def test_a_ledger_counts_whole_numbers_forwards(number):
+    with pytest.raises(syft.DataError, match="is no count"):
+        syft.ReleaseLedger().count_decryption(number)
+    for name in ("decryptions", "releases", "max_decryptions", "max_releases"):
+        with pytest.raises(syft.DataError, match=f"{name} = "):
+            syft.ReleaseLedger(**{name: number})

@@ -5,14 +5,19 @@ import pytest
 
 from openmined.syft import (
     DataError,
+    LinearRegression,
+    RangeError,
     ReleaseLedger,
     ReleaseRefused,
+    choose_parameters,
     estimator_from_weights,
     release_weights,
 )
-from openmined.syft._noise import error_bound
+from openmined.syft._noise import error_bound, rounding_deviation
+from openmined.syft._parameters import choose_packing
 from openmined.syft._release import release_deviation
 from openmined.syft._scales import norm_bound, product_scale_bits
+from openmined.syft._states import update_scale
 
 
 def test_released_weights_are_near_and_counted(keys, weights, bits):
@@ -68,3 +73,19 @@ def test_decryptions_are_limited():
 def test_bad_weights_are_not_released(keys):
     with pytest.raises(DataError):
         release_weights(np.array([[np.nan]]), keys, ReleaseLedger())
+
+
+@pytest.mark.parametrize("columns", [1, 10])
+def test_noise_hides_the_rounding_of_all_weights_together(columns):
+    """The error of one rescale, as a length over every released weight, not of one of them."""
+    spec = LinearRegression(inputs=512, outputs=columns)
+    parameters = choose_parameters(spec)
+    packing = choose_packing(parameters.poly_modulus_degree, 512, columns)
+    one = rounding_deviation(parameters.poly_modulus_degree) / update_scale(parameters)
+    least = np.sqrt(12 * 100) * 2.0**15 * one * np.sqrt(512 * columns)
+    assert release_deviation(parameters, packing, 100) >= least
+
+
+def test_weights_beyond_any_model_are_not_released(keys, weights):
+    with pytest.raises(RangeError, match="beyond any model"):
+        release_weights(weights * 1e300, keys, ReleaseLedger())

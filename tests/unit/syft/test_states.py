@@ -18,7 +18,9 @@ from openmined.syft import (
     SecretKeys,
     SyftError,
     choose_parameters,
+    compute_mlp_update,
     compute_update,
+    decrypt_update,
     encrypt_model,
     generate_keys,
     run_limited,
@@ -241,3 +243,27 @@ def test_keys_of_unknown_purpose_are_refused(keys, purpose):
     blobs = keys.public.to_blobs()
     with pytest.raises(CiphertextError, match="unknown"):
         PublicKeys.from_blobs(keys.parameters, {**blobs, purpose: blobs["galois-keys"]})
+
+
+def test_states_are_told_apart(keys, statistics, classifier, weights):
+    model = encrypt_model(weights, keys)
+    gradient = compute_update(model, keys.public, statistics, PlainGradient(), classifier.l2)
+    rest = statistics, PlainGradient(), classifier.l2
+    wrong = [
+        (lambda: decrypt_update(model, keys), "EncryptedGradient, not EncryptedModel"),
+        (lambda: decrypt_update(gradient, keys.public), "SecretKeys, not PublicKeys"),
+        (lambda: compute_update(gradient, keys.public, *rest), "EncryptedModel, not EncryptedGrad"),
+        (lambda: compute_update(model, keys, *rest), "PublicKeys, not SecretKeys"),
+        (lambda: encrypt_model(weights, keys.public), "SecretKeys, not PublicKeys"),
+        (lambda: compute_mlp_update(gradient, keys.public, weights, weights), "EncryptedModel"),
+    ]
+    for call, words in wrong:
+        with pytest.raises(DataError, match=words):
+            call()
+
+
+@pytest.mark.parametrize("blobs", [None, [None], [5], ["text"]], ids=str)
+def test_what_is_no_bytes_is_no_state(keys, blobs):
+    for state in (EncryptedModel, EncryptedGradient):
+        with pytest.raises(CiphertextError):
+            state.from_blobs(keys.packing, blobs, keys.parameters)
