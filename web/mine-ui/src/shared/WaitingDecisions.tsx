@@ -3,8 +3,11 @@ import { Empty, Failure, Loaded, useNow, When } from "@openmined/shared/ui";
 import { Link } from "wouter";
 import { ask, type Campaign, type Decision, useCampaigns, useChange, useDecisions } from "./api";
 import { Amount } from "./money";
-import { count, seconds, titleOf, waitingForOwner } from "./words";
+import { capitalised, count, reasonOf, seconds, titleOf, waitingForOwner } from "./words";
 import "./card.css";
+
+/** Why an owner is asked who wants to be asked about everything: no news. */
+const ASKED = "the owner has to be asked";
 
 /** Campaigns that wait for the owner's answer. */
 export function WaitingDecisions() {
@@ -35,6 +38,7 @@ export function WaitingDecisions() {
 
 function Waiting({ decision, campaign }: { decision: Decision; campaign: Campaign | undefined }) {
   const title = titleOf(decision.title, decision.campaign);
+  const reason = reasonOf(decision);
   const give = useChange((answer: "approved" | "refused") =>
     ask<Decision>("PUT", `/decisions/${decision.campaign}/${encodeURIComponent(decision.dataset)}`, { answer }),
   );
@@ -54,6 +58,11 @@ function Waiting({ decision, campaign }: { decision: Decision; campaign: Campaig
               </>
             )}
           </Text>
+          {reason !== ASKED && (
+            <Text size="sm" className="om-breaks">
+              {capitalised(reason)}.
+            </Text>
+          )}
           <Text size="sm" className="om-muted" component="div">
             Asked <When at={seconds(decision.at)} />
             {campaign && (
