@@ -26,17 +26,6 @@ from openmined.protocol import (
 if TYPE_CHECKING:
     from openmined.syft import LearningSpec
 
-LEAST_FLOOD_BITS = {
-    "linear-regression": 30,
-    "linear-classifier": 30,
-    "mlp-classifier": 15,
-}
-"""The least noise that hides a mine's rows in its gradient, in bits over the error it hides.
-
-Thirty bits of statistical security: tau = 2^30 times the error by total variation for the linear
-family, sigma = 2^(30/2) times for networks (see `openmined.syft`; DESIGN 6.5).
-"""
-
 _HEADROOM = 4096
 
 
@@ -70,7 +59,9 @@ def check_keys(
     _check_chain(manifest.chain, chain, "keys")
     _same("keys", "campaign", manifest.campaign, view.campaign)
     _same("keys", "key epoch", manifest.epoch, view.epoch)
-    least = LEAST_FLOOD_BITS[campaign.algorithm.kind]
+    from openmined.syft import PublicKeys
+
+    least = PublicKeys.least_flood_bits(network=campaign.algorithm.kind == "mlp-classifier")
     if manifest.parameters.flood_bits < least:
         raise WeakParameters(
             f"its keys ask for {manifest.parameters.flood_bits} bits of protecting noise, "

@@ -54,13 +54,13 @@ from openmined.syft._specs import (
     MLPClassifier,
     RandomFeatureClassifier,
     RandomFeatureRegressor,
-    encode_targets,
     initial_weights,
     spec_from_manifest,
 )
 from openmined.syft._states import EncryptedGradient, EncryptedModel, encrypt_model
 from openmined.syft._statistics import Statistics, accumulate_statistics
 from openmined.syft._streaming import encode_batches, stream_statistics
+from openmined.syft._targets import encode_targets
 from openmined.syft._training import TrainedUpdate, draw_rows, train_update
 from openmined.syft._updates import UpdateCache, apply_update, compute_update, decrypt_update
 

@@ -28,11 +28,15 @@ from openmined.protocol import OpenMinedError
 from openmined.syft import _errors
 from openmined.syft._errors import LimitError, SpecError
 from openmined.syft._parents import end_with_parent
+from openmined.syft._settings import require_whole
 
 Tick = Callable[[], None]
 
 _TICK, _RESULT, _ERROR, _DONE = b"tred"[0], b"tred"[1], b"tred"[2], b"tred"[3]
 _HEAD_BYTES = 9
+
+MAX_PROCESSES = 512
+"""At a time: `select` waits for at most 1,024 descriptors, of which others hold some."""
 
 
 class Work(Protocol):
@@ -114,8 +118,7 @@ class ForkExecutor:
     workers: int
 
     def __post_init__(self) -> None:
-        if self.workers < 1:
-            raise SpecError(f"{self.workers} processes cannot work: use 1 or more")
+        require_whole(self.workers, "processes", MAX_PROCESSES)
 
     def run(self, works: Iterable[Work], tick: Tick = silent) -> Iterator[list[bytes]]:
         """Yield the result of each piece in the order given; see `Executor`."""
@@ -251,8 +254,17 @@ def rebuild_error(described: bytes) -> OpenMinedError:
     return LimitError(f"{name}: {text}")
 
 
-def choose_executor(executor: Executor | None, processes: int) -> Executor | None:
-    """Return the executor given, or forked processes when there is to be more than one."""
+def choose_executor(executor: Executor | None, processes: int = 1) -> Executor | None:
+    """Return the executor given, or forked processes when there is to be more than one.
+
+    Raises:
+        SpecError: if the executor is none, or `processes` no number of them.
+    """
+    require_whole(processes, "processes", MAX_PROCESSES)
+    if executor is not None and not hasattr(executor, "run"):
+        raise SpecError(
+            f"executor {executor!r:.80} is a {type(executor).__name__}: use open_executor(name)"
+        )
     if executor is None and processes > 1:
         return ForkExecutor(processes)
     return executor
@@ -274,16 +286,18 @@ def open_executor(name: str) -> Executor | None:
         MissingExtra: if Ray is not installed.
         LimitError: if the cluster does not answer.
     """
-    kind, _, rest = name.partition(":")
+    kind, _, rest = name.partition(":") if isinstance(name, str) else ("", "", "")
     if name == "here":
         return None
-    if kind == "processes" and rest.isdecimal() and int(rest):
+    if kind == "processes" and rest.isdecimal() and len(rest) < 10 and int(rest):
         return ForkExecutor(int(rest))
     if kind == "ray":
         from openmined.syft._ray import RayExecutor
 
         return RayExecutor(rest or None)
-    raise SpecError(f"executor {name[:80]!r} is unknown: use here, processes:4, ray or ray:ADDRESS")
+    raise SpecError(
+        f"executor {str(name)[:80]!r} is unknown: use here, processes:4, ray or ray:ADDRESS"
+    )
 
 
 def map_arrays(
@@ -307,6 +321,7 @@ def map_arrays(
         LimitError: if a worker died.
         OpenMinedError: what the function raised.
     """
+    executor = choose_executor(executor)
     if executor is None:
         for item in items:
             yield np.asarray(function(*shared, *item))

@@ -19,11 +19,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, cast, get_args
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from openmined.protocol import (
     ColumnsStep,
@@ -36,9 +37,16 @@ from openmined.protocol import (
     TableSchema,
 )
 from openmined.protocol import FieldConstraints as _Constraints
-from openmined.syft._columns import field_of, numeric_width, read_numbers, read_texts
+from openmined.syft._columns import (
+    field_of,
+    finite_result,
+    numeric_width,
+    read_numbers,
+    read_texts,
+)
 from openmined.syft._errors import DataError, SpecError
 from openmined.syft._expansion import expand_below, expand_gaussian, expand_uniform
+from openmined.syft._settings import require_whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,18 +89,23 @@ class FeatureMap:
             table: a `pyarrow.Table` or `RecordBatch`, or a mapping from column name to array.
 
         Raises:
-            DataError: on missing columns, empty tables, non-numeric or non-finite values.
+            DataError: on missing columns, empty tables, non-numeric or non-finite values, and
+                numbers so large that a step overflows.
         """
-        current: Floats | None = None
-        for step in self.steps:
-            current = _apply_step(step, self.schema, table, current)
-        assert current is not None
+        current = finite_result(lambda: self._apply_steps(table), "the features")
         if len(current) == 0:
             raise DataError("the table has no rows: an update needs at least one")
         rows = np.empty((len(current), current.shape[1] + 1))
         rows[:, :-1], rows[:, -1] = current, 1.0
         _shorten(rows[:, :-1], self._measure()[1])
         return rows
+
+    def _apply_steps(self, table: Table) -> Floats:
+        current: Floats | None = None
+        for step in self.steps:
+            current = _apply_step(step, self.schema, table, current)
+        assert current is not None  # build_features saw to it
+        return current
 
 
 def build_features(steps: Sequence[FeatureStep], schema: TableSchema) -> FeatureMap:
@@ -102,27 +115,50 @@ def build_features(steps: Sequence[FeatureStep], schema: TableSchema) -> Feature
         SpecError: if a step names an unknown or non-numeric field, a transform comes before any
             source, sizes do not fit, or the result is wider than 8,192 columns.
     """
+    if not isinstance(schema, TableSchema):
+        raise SpecError(f"schema is {type(schema).__name__}: give a TableSchema")
+    kinds = get_args(get_args(FeatureStep)[0])
+    if not isinstance(steps, list | tuple) or not all(isinstance(step, kinds) for step in steps):
+        names = ", ".join(kind.__name__ for kind in kinds)
+        raise SpecError(f"steps {str(steps)[:80]} must be a list of {names}")
     features = FeatureMap(tuple(steps), schema)
     if not features.steps:
-        raise SpecError("a feature chain needs at least one step")
+        raise SpecError("a feature chain needs at least one step: add a columns or text step")
     if features.outputs > MAX_INPUTS:
-        raise SpecError(f"{features.outputs} features are above the limit of {MAX_INPUTS}")
+        raise SpecError(
+            f"{features.outputs} features are above the limit of {MAX_INPUTS}: use fewer columns, "
+            "or a random step after them"
+        )
     return features
 
 
 def array_features(columns: int, *steps: FeatureStep, name: str = "x") -> FeatureMap:
-    """Build a map over one array field of `columns` numbers, followed by `steps`."""
+    """Build a map over one array field of `columns` numbers, followed by `steps`.
+
+    Raises:
+        SpecError: if `columns` is no number from 1 to 2^20, `name` no name of a field, or the
+            steps do not fit; see `build_features`.
+    """
+    require_whole(columns, "columns", 1 << 20)
     length = _Constraints(minLength=columns, maxLength=columns)
-    schema = TableSchema(fields=(SchemaField(name=name, type="array", constraints=length),))
+    try:
+        schema = TableSchema(fields=(SchemaField(name=name, type="array", constraints=length),))
+    except ValidationError as error:
+        raise SpecError(
+            f"name {name!r} is no name of a field: {error.errors()[0]['msg']}"
+        ) from error
     return build_features((ColumnsStep(columns=(name,)), *steps), schema)
 
 
 def _shorten(rows: Floats, radius: float) -> None:
     """Bring rows that are too long to the radius, in place."""
-    lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+    with np.errstate(over="ignore"):  # an infinite length is too long as well
+        lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))
     long = lengths > radius
     if long.any():
-        rows[long] *= (radius / lengths[long])[:, None]
+        chosen = rows[long]
+        chosen /= np.abs(chosen).max(axis=1, keepdims=True)  # so that no square overflows
+        rows[long] = chosen * (radius / np.linalg.norm(chosen, axis=1, keepdims=True))
 
 
 def _measure_step(
@@ -132,7 +168,9 @@ def _measure_step(
         added = sum(numeric_width(field_of(schema, name)) for name in step.columns)
         for label, vector in (("centre", step.centre), ("scale", step.scale)):
             if vector and len(vector) != added:
-                raise SpecError(f"{label} has {len(vector)} numbers for {added} columns")
+                raise SpecError(
+                    f"{label} has {len(vector)} numbers for {added} columns: give one for each"
+                )
         if any(value <= 0 for value in step.scale):
             raise SpecError("scale must be positive: use 1 for a constant column")
         return width + added, float(np.hypot(radius, 2.0 * np.sqrt(added)))
@@ -140,7 +178,9 @@ def _measure_step(
         if field_of(schema, step.column).type != "string":
             raise SpecError(f"field {step.column!r} is no text: use a columns step")
         if step.ngram_max < step.ngram_min:
-            raise SpecError(f"n-grams from {step.ngram_min} to {step.ngram_max} are none at all")
+            raise SpecError(
+                f"n-grams from {step.ngram_min} to {step.ngram_max} are none at all: swap them"
+            )
         return width + step.features, float(np.hypot(radius, 1.0))
     if width == 0:
         raise SpecError(f"step {step.kind!r} needs columns: put a columns or text step before it")
@@ -161,7 +201,7 @@ def _relu_window(step: RandomReLUStep, width: int) -> tuple[int, int, int] | Non
     if step.height * step.width != width or step.patch > min(step.height, step.width):
         raise SpecError(
             f"patches of {step.patch} on {step.height} x {step.width} images do not fit "
-            f"{width} columns"
+            f"{width} columns: height x width must be the columns, and no side below the patch"
         )
     return step.patch, step.height, step.width
 
@@ -171,9 +211,15 @@ def _channels(step: ImagePatchesStep, width: int) -> int:
     rows = (step.height - step.patch) // step.stride + 1
     columns = (step.width - step.patch) // step.stride + 1
     if width % pixels or step.patch > min(step.height, step.width):
-        raise SpecError(f"{step.height} x {step.width} images do not fit {width} columns")
+        raise SpecError(
+            f"{step.height} x {step.width} images do not fit {width} columns: these must be a "
+            f"multiple of the pixels, and no side below the patch of {step.patch}"
+        )
     if step.pool > min(rows, columns):
-        raise SpecError(f"a grid of {step.pool} is finer than {rows} x {columns} patch positions")
+        raise SpecError(
+            f"a grid of {step.pool} is finer than {rows} x {columns} patch positions: use a "
+            "smaller pool or stride"
+        )
     return width // pixels
 
 
@@ -204,7 +250,10 @@ def _read_columns(step: ColumnsStep, schema: TableSchema, table: Table) -> Float
     parts = [read_numbers(table, field_of(schema, name)) for name in step.columns]
     heights = {len(part) for part in parts}
     if len(heights) != 1:
-        raise DataError(f"columns {step.columns} have different lengths: {sorted(heights)}")
+        raise DataError(
+            f"columns {step.columns} have different lengths: {sorted(heights)}: "
+            "give each one value a row"
+        )
     values = parts[0] if len(parts) == 1 else np.hstack(parts)
     if step.centre:
         values = values - np.asarray(step.centre)
@@ -222,7 +271,15 @@ def _hash_text(step: HashedTextStep, table: Table) -> Floats:
         ngram_range=(step.ngram_min, step.ngram_max),
     )
     texts = read_texts(table, step.column)
-    return np.asarray(vectorizer.transform(texts).toarray(), dtype=np.float64)
+    if not texts:  # scikit-learn refuses nothing to hash
+        return np.zeros((0, step.features))
+    try:
+        return np.asarray(vectorizer.transform(texts).toarray(), dtype=np.float64)
+    except UnicodeEncodeError as error:  # half of a surrogate pair, which JSON may hold
+        raise DataError(
+            f"column {step.column!r}: {error.object[error.start : error.end]!r} is no character: "
+            "drop or replace it"
+        ) from error
 
 
 def fourier_weights(step: RandomFourierStep, inputs: int) -> tuple[Floats, Floats]:

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +22,7 @@ import tenseal.sealapi as seal
 from pydantic import TypeAdapter, ValidationError
 
 from openmined.protocol import CKKSParameters, InterleavedPacking, MLPPacking, Packing
-from openmined.syft._errors import CiphertextError, ParameterError
+from openmined.syft._errors import CiphertextError, DataError, ParameterError
 from openmined.syft._parameters import choose_packing, required_norm
 from openmined.syft._scales import norm_bound
 from openmined.syft._seal import (
@@ -41,7 +42,7 @@ from openmined.syft._seal import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from openmined.syft._specs import LearningSpec, LinearSpec
 
@@ -91,12 +92,27 @@ class PublicKeys:
         return {purpose: _bytes_of(blob) for purpose, blob in self.blobs.items()}
 
     def write_blobs(self, folder: Path) -> dict[str, Path]:
-        """Write the framed bytes into a folder, a file per purpose; return the files."""
+        """Write the framed bytes into a folder, a file per purpose; return the files.
+
+        Raises:
+            DataError: if there is no such folder.
+        """
+        _check_folder(folder)
         paths = {purpose: folder / purpose for purpose in self.blobs}
         for purpose, blob in self.blobs.items():
             with paths[purpose].open("wb") as file:
                 _copy_blob(blob, file)
         return paths
+
+    @staticmethod
+    def least_flood_bits(*, network: bool) -> int:
+        """Return the least noise that hides a mine's rows, in bits over the error it hides.
+
+        Thirty bits of statistical security: tau = 2^30 times the error by total variation for the
+        linear family, sigma = 2^(30/2) times for networks (DESIGN 6.5). Keys that ask for less are
+        those of a key holder who would read rows out of a gradient.
+        """
+        return 15 if network else 30
 
     @classmethod
     def from_blobs(
@@ -107,9 +123,13 @@ class PublicKeys:
         Raises:
             CiphertextError: if a blob is missing, or no key of these parameters.
             KeyMismatch: if the blobs belong to different keys.
-            ParameterError: if the parameters are unsafe.
+            ParameterError: if the parameters are unsafe, or their noise would not hide a mine's
+                rows.
         """
+        _check_parts(parameters, blobs)
         make_context(parameters)
+        # A network's public key is of a late level; no linear update gets by without the whole one.
+        _check_flooding(parameters, network=PUBLIC_KEY not in blobs)
         purpose = next((name for name in sorted(blobs) if name.startswith(PUBLIC_KEY)), PUBLIC_KEY)
         if purpose not in blobs:
             raise CiphertextError(f"no {PUBLIC_KEY!r} among the blobs {sorted(blobs)}")
@@ -161,6 +181,37 @@ class PublicKeys:
         key_id, payload = unframe(blob, kind, what)
         check_key_id(key_id, self.key_id, what)
         return load(item, context, payload, what)
+
+
+def _check_parts(parameters: object, blobs: object) -> None:
+    if not isinstance(parameters, CKKSParameters):
+        kind = type(parameters).__name__
+        raise ParameterError(f"keys have CKKSParameters, as their manifest does, not {kind}")
+    if not isinstance(blobs, Mapping):
+        kind = type(blobs).__name__
+        raise CiphertextError(
+            f"public keys are a mapping from purpose to bytes or file, not {kind}"
+        )
+    for purpose, blob in blobs.items():
+        if not isinstance(purpose, str) or not isinstance(blob, bytes | Path):
+            raise CiphertextError(
+                f"the public key {str(purpose)[:80]!r} is bytes or the path of a file, "
+                f"not {type(blob).__name__}"
+            )
+
+
+def _check_flooding(parameters: CKKSParameters, *, network: bool) -> None:
+    least = PublicKeys.least_flood_bits(network=network)
+    if parameters.flood_bits < least:
+        raise ParameterError(
+            f"{parameters.flood_bits} bits of protecting noise, {least} are the least: the key "
+            "holder could read rows out of a gradient, do not train under these keys"
+        )
+
+
+def _check_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        raise DataError(f"cannot write keys into {folder}: make that folder first")
 
 
 def _key_id_of(blob: bytes | Path) -> bytes:
@@ -257,6 +308,8 @@ class SecretKeys:
     @classmethod
     def from_bytes(cls, data: bytes) -> SecretKeys:
         """Undo `to_bytes`; see `read`."""
+        if not isinstance(data, bytes):
+            raise CiphertextError(f"secret keys are bytes, not {type(data).__name__}")
         return cls.read(io.BytesIO(data))
 
     @classmethod
@@ -269,7 +322,11 @@ class SecretKeys:
 
         Raises:
             CiphertextError: if the bytes are damaged or not ours.
+            ParameterError: as `PublicKeys.from_blobs` does.
+            DataError: if there is no such folder.
         """
+        if folder is not None:
+            _check_folder(folder)
         try:
             if file.read(len(_SECRET_MAGIC)) != _SECRET_MAGIC:
                 raise ValueError("magic")
@@ -324,9 +381,15 @@ def _read_blob(file: BinaryIO, purpose: str, folder: Path | None) -> bytes | Pat
 
 
 class KeyWriter:
-    """Keeps framed public keys as they are made: in memory, or in files of a folder."""
+    """Keeps framed public keys as they are made: in memory, or in files of a folder.
+
+    Raises:
+        DataError: if there is no such folder.
+    """
 
     def __init__(self, key_id: bytes, folder: Path | None) -> None:
+        if folder is not None:
+            _check_folder(folder)
         self.blobs: dict[str, bytes | Path] = {}
         self.key_id = key_id
         self._folder = folder
@@ -353,7 +416,9 @@ def generate_keys(
             holding them: those of a network are 44 MB.
 
     Raises:
-        ParameterError: if the parameters are below 128 bits or too small for the task.
+        ParameterError: if the parameters are below 128 bits, too small for the task, or their noise
+            would not hide a mine's rows.
+        DataError: if there is no such folder.
     """
     from openmined.syft._specs import MLPClassifier
 
@@ -363,6 +428,7 @@ def generate_keys(
         return generate_mlp_keys(parameters, spec, folder)
     packing = choose_packing(parameters.poly_modulus_degree, spec.inputs, spec.outputs)
     _check_fit(parameters, spec)
+    _check_flooding(parameters, network=False)
     generator = seal.KeyGenerator(make_context(parameters))
     degree = parameters.poly_modulus_degree
     elements = [galois_element(degree, step) for step in rotation_steps(packing)]

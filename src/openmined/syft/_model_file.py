@@ -1,20 +1,20 @@
 """Model files: safetensors, with a card of text in the header. Nothing is ever pickled.
 
-Tensors are float64: `weights` for the linear family, `hidden` and `output` for an MLP. The card
+One tensor of float64, `weights`, laid out as `initial_weights` of the spec does. The card
 is the header's `__metadata__`: a flat map from text to text.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from itertools import chain
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from openmined.syft._errors import ModelFileError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from openmined.syft._columns import real_array, require_finite
+from openmined.syft._errors import DataError, ModelFileError
 
 Floats = NDArray[np.float64]
 
@@ -26,17 +26,40 @@ def save_model(weights: NDArray[np.floating], card: Mapping[str, str] | None = N
     """Write weights and a card as safetensors bytes.
 
     Raises:
-        ModelFileError: if a weight is not finite or the card is not text to text.
+        ModelFileError: if the weights are no finite matrix, or the card is not text to text, or
+            names a `format`, which is ours to write.
     """
     from safetensors.numpy import save
 
-    array = np.ascontiguousarray(weights, dtype=np.float64)
-    if array.ndim != 2 or not np.isfinite(array).all():
-        raise ModelFileError(f"weights of shape {array.shape} must be a finite matrix")
-    metadata = {"format": _FORMAT, **(card or {})}
-    if any(not isinstance(item, str) for pair in metadata.items() for item in pair):
-        raise ModelFileError("a model card maps text to text: convert its values")
-    return bytes(save({"weights": array}, metadata=metadata))
+    array = np.ascontiguousarray(_check_weights(weights))
+    entries = {} if card is None else card
+    if not isinstance(entries, Mapping) or not all(
+        _is_text(item) for item in chain(*entries.items())
+    ):
+        raise ModelFileError("a model card maps text to text, in Unicode: convert its values")
+    if "format" in entries:
+        raise ModelFileError(f"a model card's `format` is always {_FORMAT}: use another name")
+    return bytes(save({"weights": array}, metadata={"format": _FORMAT, **entries}))
+
+
+def _check_weights(weights: Any) -> Floats:
+    try:
+        array = require_finite(real_array(weights, "weights"), "weights", "save what is finite")
+    except DataError as error:
+        raise ModelFileError(str(error)) from error
+    if array.ndim != 2 or not array.size:
+        raise ModelFileError(f"weights of shape {array.shape} must be a matrix, and not empty")
+    return array
+
+
+def _is_text(item: Any) -> bool:
+    if not isinstance(item, str):
+        return False
+    try:
+        item.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
+    return True
 
 
 def load_model(data: bytes) -> tuple[Floats, dict[str, str]]:
@@ -50,6 +73,9 @@ def load_model(data: bytes) -> tuple[Floats, dict[str, str]]:
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise ModelFileError(f"a model file is bytes, not {type(data).__name__}: read it first")
+    data = bytes(data)
     if len(data) > MAX_MODEL_BYTES:
         raise ModelFileError(f"a model file of {len(data)} bytes is above {MAX_MODEL_BYTES}")
     try:
@@ -65,7 +91,5 @@ def load_model(data: bytes) -> tuple[Floats, dict[str, str]]:
     weights = tensors.get("weights")
     if set(tensors) != {"weights"} or weights is None or weights.dtype != np.float64:
         raise ModelFileError(f"expected one float64 tensor `weights`, found {sorted(tensors)}")
-    if weights.ndim != 2 or not np.isfinite(weights).all():
-        raise ModelFileError(f"weights of shape {weights.shape} must be a finite matrix")
     card.pop("format")
-    return weights, {str(key): str(value) for key, value in card.items()}
+    return _check_weights(weights), {str(key): str(value) for key, value in card.items()}

@@ -2,34 +2,50 @@
 
 Each optimizer has `start(weights) -> state` and `step(weights, gradient, state) -> (weights,
 state)`, for arrays of one shape, whatever it is. States hold arrays and numbers only, so that their
-owner can store them. What does not fit, or is not finite, is a `DataError`.
+owner can store them. What does not fit, or is not finite, or overflows, is a `DataError`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from openmined.syft._columns import real_array, require_finite
-from openmined.syft._errors import DataError, SpecError
+from openmined.syft._columns import finite_result, real_array, require_finite
+from openmined.syft._errors import DataError
+from openmined.syft._settings import is_whole, require_fraction, require_number, require_whole
 
 Floats = NDArray[np.float64]
 
 
-def _check(weights: Floats, gradient: Floats, *state: Floats) -> tuple[Floats, Floats]:
-    """Return both as finite arrays of one shape, that of the state; NumPy would broadcast."""
-    moved, slope = real_array(weights, "the weights"), real_array(gradient, "the gradient")
-    for other in (slope, *state):
+def _check(weights: Any, gradient: Any, state: Any, kind: type) -> tuple[Floats, Floats]:
+    """Return both as finite arrays of one shape, that of the state's; NumPy would broadcast."""
+    moved, slope = _finite(weights, "the weights"), _finite(gradient, "the gradient")
+    if not isinstance(state, kind):
+        raise DataError(
+            f"state is {type(state).__name__}, not {kind.__name__}: begin with this optimizer's "
+            "start, and go on with what its step returned"
+        )
+    for other in (slope, *_arrays(state)):
         if other.shape != moved.shape:
-            raise DataError(f"a gradient or state of shape {other.shape} for {moved.shape} weights")
-    return require_finite(moved, "the weights"), require_finite(slope, "the gradient")
+            raise DataError(
+                f"a gradient or state of shape {other.shape} for weights of shape {moved.shape}: "
+                "they belong to another model"
+            )
+    return moved, slope
 
 
-def _positive(value: float, name: str) -> None:
-    if not (np.isfinite(value) and value > 0):
-        raise SpecError(f"{name} = {value} must be positive")
+def _arrays(state: Any) -> list[Floats]:
+    """Return the arrays that a state holds, checked to be finite."""
+    held = [getattr(state, item.name) for item in fields(state)]
+    several = [one for value in held for one in (value if isinstance(value, tuple) else (value,))]
+    return [_finite(one, "the state") for one in several if not is_whole(one)]
+
+
+def _finite(values: Any, what: str) -> Floats:
+    return require_finite(real_array(values, what), what, "begin again at the last finite one")
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,19 +63,21 @@ class SGD:
     momentum: float = 0.0
 
     def __post_init__(self) -> None:
-        _positive(self.rate, "rate")
-        if not 0 <= self.momentum < 1:
-            raise SpecError(f"momentum = {self.momentum} must be in [0, 1)")
+        require_number(self.rate, "rate")
+        require_fraction(self.momentum, "momentum")
 
     def start(self, weights: Floats) -> SGDState:
         """Return the state before the first step."""
-        return SGDState(np.zeros_like(weights))
+        return SGDState(np.zeros_like(_finite(weights, "the weights")))
 
     def step(self, weights: Floats, gradient: Floats, state: SGDState) -> tuple[Floats, SGDState]:
         """Take one step."""
-        weights, gradient = _check(weights, gradient, state.velocity)
-        velocity = self.momentum * state.velocity + gradient
-        return weights - self.rate * velocity, SGDState(velocity)
+        weights, gradient = _check(weights, gradient, state, SGDState)
+        velocity = finite_result(
+            lambda: self.momentum * np.asarray(state.velocity) + gradient, "the velocity"
+        )
+        moved = finite_result(lambda: weights - self.rate * velocity, "the new weights")
+        return moved, SGDState(velocity)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,24 +99,34 @@ class Adam:
     epsilon: float = 1e-8
 
     def __post_init__(self) -> None:
-        _positive(self.rate, "rate")
-        _positive(self.epsilon, "epsilon")
-        if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1):
-            raise SpecError(f"beta1 {self.beta1} and beta2 {self.beta2} must be in [0, 1)")
+        require_number(self.rate, "rate")
+        require_number(self.epsilon, "epsilon")
+        require_fraction(self.beta1, "beta1")
+        require_fraction(self.beta2, "beta2")
 
     def start(self, weights: Floats) -> AdamState:
         """Return the state before the first step."""
-        return AdamState(np.zeros_like(weights), np.zeros_like(weights), 0)
+        zeros = np.zeros_like(_finite(weights, "the weights"))
+        return AdamState(zeros, zeros, 0)
 
     def step(self, weights: Floats, gradient: Floats, state: AdamState) -> tuple[Floats, AdamState]:
         """Take one step."""
-        weights, gradient = _check(weights, gradient, state.mean, state.square)
+        weights, gradient = _check(weights, gradient, state, AdamState)
+        if not is_whole(state.steps) or state.steps < 0 or np.min(state.square, initial=0.0) < 0:
+            raise DataError(
+                f"an Adam state of {state.steps!r:.40} steps, or with negative squares, is none "
+                "that `step` returned: begin with `start`"
+            )
         steps = state.steps + 1
-        mean = self.beta1 * state.mean + (1 - self.beta1) * gradient
-        square = self.beta2 * state.square + (1 - self.beta2) * gradient**2
+        mean = self.beta1 * np.asarray(state.mean) + (1 - self.beta1) * gradient
+        square = finite_result(
+            lambda: self.beta2 * np.asarray(state.square) + (1 - self.beta2) * gradient**2,
+            "the squared gradient",
+        )
         corrected = mean / (1 - self.beta1**steps)
         spread = np.sqrt(square / (1 - self.beta2**steps)) + self.epsilon
-        return weights - self.rate * corrected / spread, AdamState(mean, square, steps)
+        moved = finite_result(lambda: weights - self.rate * corrected / spread, "the new weights")
+        return moved, AdamState(mean, square, steps)
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,36 +165,48 @@ class Anderson:
     share: bool = True
 
     def __post_init__(self) -> None:
-        _positive(self.rate, "rate")
-        if self.memory < 1 or not self.ridge >= 0:
-            raise SpecError(f"memory {self.memory} and ridge {self.ridge} must be 1 or more, and 0")
+        require_number(self.rate, "rate")
+        require_whole(self.memory, "memory")
+        require_number(self.ridge, "ridge", least=0)
 
-    def start(self, weights: Floats) -> AndersonState:  # noqa: ARG002 - the protocol of optimizers
+    def start(self, weights: Floats) -> AndersonState:
         """Return the state before the first step."""
+        _finite(weights, "the weights")
         return AndersonState()
 
     def step(
         self, weights: Floats, gradient: Floats, state: AndersonState
     ) -> tuple[Floats, AndersonState]:
         """Take one step."""
-        weights, gradient = _check(weights, gradient, *state.weights, *state.gradients)
-        steps = [self._flat(one - weights) for one in state.weights]
-        images = [self._flat(one - gradient) for one in state.gradients]
+        weights, gradient = _check(weights, gradient, state, AndersonState)
+        if len(state.weights) != len(state.gradients):
+            raise DataError(
+                f"an Anderson state of {len(state.weights)} weights and {len(state.gradients)} "
+                "gradients is none that `step` returned: begin with `start`"
+            )
+        kept = AndersonState(
+            (*state.weights, weights)[-self.memory :], (*state.gradients, gradient)[-self.memory :]
+        )
+        return finite_result(
+            lambda: self._accelerate(weights, gradient, state), "the new weights"
+        ), kept
+
+    def _accelerate(self, weights: Floats, gradient: Floats, state: AndersonState) -> Floats:
+        steps = [self._flat(np.asarray(one) - weights) for one in state.weights]
+        images = [self._flat(np.asarray(one) - gradient) for one in state.gradients]
         moved, rest = self._flat(weights), self._flat(gradient)
         if steps:
             D, E = np.hstack(steps), np.hstack(images)
             b = self._combine(E, rest)
             moved, rest = moved + D @ b, rest + E @ b
-        kept = AndersonState(
-            (*state.weights, weights)[-self.memory :], (*state.gradients, gradient)[-self.memory :]
-        )
-        return np.asarray(moved - self.rate * rest).reshape(weights.shape), kept
+        return np.asarray(moved - self.rate * rest).reshape(weights.shape)
 
     def _flat(self, matrix: Floats) -> Floats:
         return matrix if self.share and matrix.ndim == 2 else matrix.reshape(-1, 1)
 
     def _combine(self, E: Floats, gradient: Floats) -> Floats:
         lengths = np.maximum(np.linalg.norm(E, axis=0), np.finfo(np.float64).tiny)
+        require_finite(lengths, "the memory", "begin again without it")
         U, values, V = np.linalg.svd(E / lengths, full_matrices=False)
         floor = np.finfo(np.float64).eps * len(E)
         damped = values / (values**2 + max(self.ridge, floor**2))

@@ -29,9 +29,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
+from openmined.protocol import PrivacyRequest
+from openmined.syft._columns import real_array, require_finite
 from openmined.syft._errors import DataError
 from openmined.syft._randomness import gaussian
+from openmined.syft._specs import LinearClassifier, LinearRegression
 from openmined.syft._statistics import Statistics
 
 if TYPE_CHECKING:
@@ -42,16 +46,26 @@ Floats = NDArray[np.float64]
 # Shares of mu^2: the smallest eigenvalue is one number, the Gram matrix has the most.
 _SHARE_LAMBDA, _SHARE_GRAM, _SHARE_CROSS = 0.1, 0.45, 0.45
 _FAILURE = 0.05
+_LEAST_EPSILON = 1e-6
+_LARGEST_RADIUS = 1e100
+_ROUNDING = 1.0 + 1e-9
 
 
 def gaussian_mu(epsilon: float, delta: float) -> float:
     """Return the largest mu whose mu-GDP implies (epsilon, delta).
 
     Raises:
-        DataError: if epsilon is not positive or delta not in (0, 1).
+        DataError: if epsilon or delta is out of the range that a campaign may ask for.
     """
-    if not (epsilon > 0 and math.isfinite(epsilon) and 0 < delta < 1):
-        raise DataError(f"epsilon {epsilon} must be positive and delta {delta} between 0 and 1")
+    try:
+        PrivacyRequest(epsilon=epsilon, delta=delta)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise DataError(
+            f"{first['loc'][0]} = {str(first['input'])[:40]}: {first['msg']}, as in a campaign"
+        ) from error
+    if epsilon < _LEAST_EPSILON:  # the accountant's search would not end
+        raise DataError(f"epsilon = {epsilon} is below {_LEAST_EPSILON}: there is noise alone then")
     from dp_accounting.pld.common import DifferentialPrivacyParameters
     from dp_accounting.pld.privacy_loss_mechanism import GaussianPrivacyLoss
 
@@ -70,13 +84,15 @@ def privatise_statistics(
     Args:
         statistics: exact ones, which must not be used for anything else that leaves the mine.
         spec: the task.
-        epsilon: positive.
-        delta: in (0, 1), well below 1/n.
+        epsilon: from 1e-6 to 1,000.
+        delta: in (0, 1e-5], well below 1/n.
 
     Raises:
-        DataError: on a senseless epsilon or delta.
+        DataError: on a senseless epsilon or delta, a task that is not of the linear family,
+            statistics of another size, or of rows or targets beyond their bounds.
     """
     mu = gaussian_mu(epsilon, delta)
+    _check_bounds(statistics, spec)
     radius, length = spec.radius, target_length(spec)
     size = len(statistics.gram)
     deviation_gram = math.sqrt(2.0) * radius**2 / (mu * math.sqrt(_SHARE_GRAM))
@@ -91,6 +107,37 @@ def privatise_statistics(
     cross = statistics.cross + deviation_cross * noise
     bound = statistics.n * radius**2
     return Statistics(statistics.n, _tame(gram + ridge * np.eye(size), bound), cross)
+
+
+def _check_bounds(statistics: Statistics, spec: LinearSpec) -> None:
+    """Refuse sums that show that a row or target is longer than the noise is sized for.
+
+    The trace of Z'Z is the sum of squared row lengths, at most n R^2, and |Z'Y|_F <= n R T. That
+    single rows are within their bounds is the caller's to see to: sums do not tell.
+    """
+    if not isinstance(spec, LinearRegression | LinearClassifier):
+        raise DataError(f"{type(spec).__name__}: only the linear family can be answered privately")
+    if not isinstance(statistics, Statistics):
+        raise DataError(f"{type(statistics).__name__}: Statistics are released, and nothing else")
+    if spec.radius > _LARGEST_RADIUS:
+        raise DataError(f"radius {spec.radius} needs noise too large for numbers: scale the rows")
+    wanted = (spec.inputs, spec.outputs)
+    if statistics.cross.shape != wanted:
+        raise DataError(
+            f"statistics of {statistics.cross.shape} inputs and outputs for a task of {wanted}: "
+            "they are of another task"
+        )
+    rows = float(np.trace(statistics.gram)) / statistics.n
+    if rows > spec.radius**2 * _ROUNDING:
+        raise DataError(
+            f"rows of length {math.sqrt(rows):.4g}, as root mean square, are beyond the radius "
+            f"{spec.radius:.4g}: take them from the feature map, which shortens them"
+        )
+    targets = float(np.linalg.norm(statistics.cross)) / statistics.n
+    if targets > spec.radius * target_length(spec) * _ROUNDING:
+        raise DataError(
+            f"targets are beyond length {target_length(spec):.4g}: bound them by clip_targets"
+        )
 
 
 def _symmetric_noise(size: int) -> Floats:
@@ -118,5 +165,13 @@ def clip_targets(spec: LinearSpec, targets: Floats) -> Floats:
     """Clip scaled regression targets (rows, outputs) to [-1, 1], which bounds what a row can do.
 
     One-hot labels are within the bound as they are.
+
+    Raises:
+        DataError: if the targets are no finite numbers, or of another shape.
     """
-    return targets if spec.metric == "accuracy" else np.asarray(np.clip(targets, -1.0, 1.0))
+    array = require_finite(real_array(targets, "the targets"), "the targets")
+    if array.ndim != 2 or array.shape[1] != spec.outputs:
+        raise DataError(
+            f"targets of shape {array.shape} are not (rows, {spec.outputs}): use encode_targets"
+        )
+    return array if spec.metric == "accuracy" else np.asarray(np.clip(array, -1.0, 1.0))

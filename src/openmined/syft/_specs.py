@@ -8,8 +8,10 @@ squares: column c of Y is 1 for class c and 0 otherwise.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,29 +20,33 @@ from openmined.protocol import (
     CampaignManifest,
     LinearClassifierAlgorithm,
     LinearRegressionAlgorithm,
+    LocalSteps,
     MLPClassifierAlgorithm,
     PlainGradient,
     TableSchema,
     UpdateKind,
 )
 from openmined.syft._columns import real_array, require_finite
+from openmined.syft._conventions import Settings
 from openmined.syft._errors import DataError, SpecError
-from openmined.syft._features import FeatureMap, build_features
+from openmined.syft._features import MAX_INPUTS, FeatureMap, build_features
+from openmined.syft._settings import is_finite, require_number, require_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from openmined.syft._estimators import LinearEstimator
     from openmined.syft._mlp import MLPEstimator
 
 Floats = NDArray[np.float64]
 
 MAX_OUTPUTS = 4096
+MAX_HIDDEN = 256
+MAX_BATCH = 65_536
+_SEED = re.compile("(?:[0-9a-f]{2}){1,32}")
 _RANDOM_STEPS = ("random-fourier", "random-relu", "image-patches")
 
 
 @dataclass(frozen=True, kw_only=True)
-class LinearRegression:
+class LinearRegression(Settings):
     """Ridge regression of one or more targets.
 
     Attributes:
@@ -67,14 +73,16 @@ class LinearRegression:
     metric: Literal["r2"] = "r2"
 
     def __post_init__(self) -> None:
-        _check(self)
+        _check(self, "r2")
         for name, fill in (("target_centre", 0.0), ("target_scale", 1.0)):
-            values = tuple(getattr(self, name)) or (fill,) * self.outputs
-            if len(values) != self.outputs or not np.isfinite(values).all():
-                raise SpecError(f"{name} {values} must be {self.outputs} finite numbers")
+            given = getattr(self, name)
+            values = tuple(given) if isinstance(given, Iterable) else (given,)
+            values = values or (fill,) * self.outputs
+            if len(values) != self.outputs or not all(is_finite(value) for value in values):
+                raise SpecError(f"{name} {values!r:.80} must be {self.outputs} finite numbers")
             object.__setattr__(self, name, values)
         if min(self.target_scale) <= 0:
-            raise SpecError(f"target_scale {self.target_scale} must be positive")
+            raise SpecError(f"target_scale {self.target_scale} must be positive: 1 changes nothing")
 
     def fit(self, X: Any, y: Any) -> LinearEstimator:
         """Fit in the clear, for reference; see `fit_clear`."""
@@ -84,7 +92,7 @@ class LinearRegression:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LinearClassifier:
+class LinearClassifier(Settings):
     """One-hot least squares; the class of the largest output.
 
     Attributes:
@@ -101,10 +109,8 @@ class LinearClassifier:
     metric: Literal["accuracy"] = "accuracy"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "classes", tuple(str(label) for label in self.classes))
-        if len(set(self.classes)) != len(self.classes) or len(self.classes) < 2:
-            raise SpecError(f"classes {self.classes[:8]} must be two or more different labels")
-        _check(self)
+        _set_classes(self)
+        _check(self, "accuracy")
 
     @property
     def outputs(self) -> int:
@@ -153,7 +159,7 @@ class RandomFeatureClassifier(LinearClassifier):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MLPClassifier:
+class MLPClassifier(Settings):
     """One hidden layer with activation z^2, trained by backpropagation on ciphertexts.
 
     A gradient consumes six levels; the mine's rows are drawn, `batch` at a time.
@@ -188,12 +194,13 @@ class MLPClassifier:
         return 0.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "classes", tuple(str(label) for label in self.classes))
-        if len(set(self.classes)) != len(self.classes) or len(self.classes) < 2:
-            raise SpecError(f"classes {self.classes[:8]} must be two or more different labels")
-        if not 1 <= self.hidden <= 256:
-            raise SpecError(f"{self.hidden} hidden units are outside 1 to 256")
-        _check_sizes(self)
+        _set_classes(self)
+        require_whole(self.hidden, "hidden", MAX_HIDDEN)
+        require_number(self.learning_rate, "learning_rate")
+        require_whole(self.batch, "batch", MAX_BATCH)
+        if not isinstance(self.seed, str) or not _SEED.fullmatch(self.seed):
+            raise SpecError(f"seed {self.seed!r:.80} must be 1 to 32 bytes in hexadecimal: 0a1b")
+        _check_common(self, "accuracy", PlainGradient)
 
     @property
     def outputs(self) -> int:
@@ -211,27 +218,48 @@ LinearSpec = LinearRegression | LinearClassifier
 LearningSpec = LinearRegression | LinearClassifier | MLPClassifier
 
 
-def _check(spec: LinearRegression | LinearClassifier) -> None:
-    if not (np.isfinite(spec.l2) and spec.l2 > 0):
-        raise SpecError(f"l2 = {spec.l2} must be positive: a small value such as 1e-6 will do")
-    _check_sizes(spec)
+def _set_classes(spec: LinearClassifier | MLPClassifier) -> None:
+    if not isinstance(spec.classes, Iterable):
+        raise SpecError(f"classes {spec.classes!r:.80} must be two or more different labels")
+    classes = tuple(label_text(label) for label in spec.classes)
+    if len(set(classes)) != len(classes) or len(classes) < 2:
+        raise SpecError(f"classes {classes[:8]} must be two or more different labels")
+    object.__setattr__(spec, "classes", classes)
 
 
-def _check_sizes(spec: LearningSpec) -> None:
-    if not 1 <= spec.inputs <= 8192 or not 1 <= spec.outputs <= MAX_OUTPUTS:
-        raise SpecError(f"{spec.inputs} inputs x {spec.outputs} outputs are out of range")
-    if spec.features is not None and spec.features.outputs != spec.inputs:
-        raise SpecError(f"the feature map gives {spec.features.outputs} columns, not {spec.inputs}")
-    radius = spec.radius
-    if radius == 0.0:
+def _check(spec: LinearRegression | LinearClassifier, metric: str) -> None:
+    require_number(spec.l2, "l2")
+    _check_common(spec, metric, PlainGradient | LocalSteps)
+
+
+def _check_common(spec: LearningSpec, metric: str, updates: Any) -> None:
+    require_whole(spec.inputs, "inputs", MAX_INPUTS)
+    require_whole(spec.outputs, "outputs", MAX_OUTPUTS)
+    if spec.metric != metric:
+        raise SpecError(f"metric {spec.metric!r:.80}: that of {type(spec).__name__} is {metric}")
+    if not isinstance(spec.update, updates):
+        kinds = "PlainGradient()" if updates is PlainGradient else "PlainGradient() or LocalSteps"
+        raise SpecError(f"update {spec.update!r:.80} must be {kinds}")
+    _check_features(spec)
+    require_number(spec.radius, "radius", least=0)
+    if spec.radius == 0.0:
         radius = spec.features.radius if spec.features else 2.0 * float(np.sqrt(spec.inputs))
         object.__setattr__(spec, "radius", radius)
-    if not (np.isfinite(radius) and radius > 0):
-        raise SpecError(f"radius {radius} must be positive")
+
+
+def _check_features(spec: LearningSpec) -> None:
+    features = spec.features
+    if features is not None and not isinstance(features, FeatureMap):
+        raise SpecError(f"features {features!r:.80} must be a map of build_features, or None")
+    if features is not None and features.outputs != spec.inputs:
+        raise SpecError(
+            f"the feature map gives {features.outputs} columns, not {spec.inputs}: set inputs to it"
+        )
 
 
 def _check_random(spec: RandomFeatureRegressor | RandomFeatureClassifier) -> None:
-    kinds = [step.kind for step in spec.features.steps] if spec.features else []
+    steps = spec.features.steps if isinstance(spec.features, FeatureMap) else ()
+    kinds = [step.kind for step in steps]
     if not set(kinds) & set(_RANDOM_STEPS):
         raise SpecError(f"a random-feature model needs a step of {_RANDOM_STEPS}, found {kinds}")
     if spec.inputs == 0 and spec.features is not None:
@@ -244,6 +272,8 @@ def spec_from_manifest(manifest: CampaignManifest) -> LearningSpec:
     Raises:
         SpecError: if its features, algorithm and schemas do not fit together.
     """
+    if not isinstance(manifest, CampaignManifest):
+        raise SpecError(f"{type(manifest).__name__} is no CampaignManifest: decode it first")
     features = build_features(manifest.features, manifest.input)
     algorithm = manifest.algorithm
     random = any(step.kind in _RANDOM_STEPS for step in manifest.features)
@@ -293,84 +323,36 @@ def _target_range(output: TableSchema) -> tuple[tuple[float, ...], tuple[float, 
     return tuple(centres), tuple(scales)
 
 
-def encode_targets(spec: LearningSpec, column: Any) -> Floats:
-    """Encode labels one-hot, or scale targets; shape (rows, outputs).
-
-    Args:
-        spec: what is learned.
-        column: labels (text, or numbers whose text is a class), or numbers, or a list of columns
-            of numbers for a regression of several targets.
-
-    Raises:
-        DataError: on labels outside the classes, non-finite targets, or a wrong shape.
-    """
-    if isinstance(spec, LinearRegression):
-        return _encode_numbers(spec, column)
-    try:
-        labels = _plain_list(column)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"labels are no column of text or numbers: {error}") from error
-    index = {label: position for position, label in enumerate(spec.classes)}
-    encoded = np.zeros((len(labels), spec.outputs))
-    for row, label in enumerate(labels):
-        position = index.get(_label_text(label))
-        if position is None:
-            raise DataError(
-                f"row {row}: label {str(label)[:80]!r} is none of the classes "
-                f"{', '.join(spec.classes[:12])}: drop or rename it"
-            )
-        encoded[row, position] = 1.0
-    return encoded
-
-
-def _encode_numbers(spec: LinearRegression, column: Any) -> Floats:
-    several = isinstance(column, list | tuple) and len(column) and not np.isscalar(column[0])
-    try:
-        parts = (
-            [np.asarray(_plain_array(part), dtype=np.float64) for part in column]
-            if (several and spec.outputs > 1)
-            else [np.asarray(_plain_array(column), dtype=np.float64)]
-        )
-        values = np.column_stack(parts)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"targets are no numbers: {error}") from error
-    if values.ndim != 2 or values.shape[1] != spec.outputs:
-        raise DataError(f"targets of shape {values.shape} do not fit {spec.outputs} outputs")
-    require_finite(values, "the target")
-    return np.asarray((values - np.asarray(spec.target_centre)) / np.asarray(spec.target_scale))
-
-
-def _plain_array(column: Any) -> Any:
-    if hasattr(column, "to_pylist"):
-        return column.to_pylist()
-    return column
-
-
-def _plain_list(column: Sequence[Any] | Any) -> list[Any]:
-    if hasattr(column, "to_pylist"):
-        return cast("list[Any]", column.to_pylist())
-    array = np.asarray(column)
-    if array.ndim != 1:
-        raise DataError(f"labels of shape {array.shape} must be one per row")
-    return cast("list[Any]", array.tolist())
-
-
-def _label_text(label: Any) -> str:
-    if isinstance(label, float) and label.is_integer():
-        return str(int(label))
-    return str(label)
+def label_text(label: Any) -> str:
+    """Return the class that a label names: its text, that of 1.0 being 1."""
+    plain = label.item() if isinstance(label, np.generic) else label
+    return str(int(plain)) if isinstance(plain, float) and plain.is_integer() else str(plain)
 
 
 def initial_weights(spec: LearningSpec) -> Floats:
     """Return the weights a campaign starts from when it gives none: zeros, (inputs, outputs).
 
     For a network (inputs + outputs, hidden), W1 above W2 transposed, random from the spec's seed.
+
+    Raises:
+        SpecError: if it is none of the specs.
     """
+    require_spec(spec)
     if isinstance(spec, MLPClassifier):
         from openmined.syft._mlp import initial_mlp_weights
 
         return initial_mlp_weights(spec)
     return np.zeros((spec.inputs, spec.outputs))
+
+
+def require_spec(spec: Any) -> None:
+    """Check that it is one of the specs.
+
+    Raises:
+        SpecError: if it is none.
+    """
+    if not isinstance(spec, LearningSpec):
+        raise SpecError(f"{type(spec).__name__} is no spec: make one, or see spec_from_manifest")
 
 
 def check_rows(X: Any, Y: Any, spec: LearningSpec) -> tuple[Floats, Floats]:
@@ -381,9 +363,15 @@ def check_rows(X: Any, Y: Any, spec: LearningSpec) -> tuple[Floats, Floats]:
     """
     rows, targets = real_array(X, "the rows"), real_array(Y, "the targets")
     if rows.ndim != 2 or rows.shape[1] != spec.inputs:
-        raise DataError(f"rows of shape {rows.shape} do not have {spec.inputs} columns")
+        raise DataError(
+            f"rows of shape {rows.shape} do not have {spec.inputs} columns: the task counts the "
+            "column of ones"
+        )
     if targets.shape != (len(rows), spec.outputs):
-        raise DataError(f"targets of shape {targets.shape} are not {(len(rows), spec.outputs)}")
+        raise DataError(
+            f"targets of shape {targets.shape} are not {(len(rows), spec.outputs)}: make them by "
+            "encode_targets"
+        )
     if len(rows) == 0:
-        raise DataError("there are no rows")
+        raise DataError("there are no rows: give at least one")
     return require_finite(rows, "the rows"), require_finite(targets, "the targets")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from openmined.syft._columns import read_raw
-from openmined.syft._errors import SpecError
-from openmined.syft._executors import Call, silent
+from openmined.syft._errors import DataError, SpecError
+from openmined.syft._executors import Call, choose_executor, silent
 from openmined.syft._privacy import clip_targets
-from openmined.syft._specs import LinearRegression, encode_targets
+from openmined.syft._specs import LinearRegression, require_spec
 from openmined.syft._statistics import Statistics, Sums
+from openmined.syft._targets import encode_targets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -44,9 +45,12 @@ def stream_statistics(
 
     Raises:
         SpecError: if the spec has no feature map.
-        DataError: if a batch does not fit, or there are no rows at all.
+        DataError: if the targets are not named as the task has them, a batch does not fit, or
+            there are no rows at all.
         LimitError: if a worker died.
     """
+    _check_task(spec, targets)
+    executor = choose_executor(executor)
     sums = Sums()
     if executor is None:
         for rows, encoded in encode_batches(
@@ -73,22 +77,34 @@ def _stream_there(
 
 
 def _open_all(batches: Iterable[Any]) -> Iterator[Any]:
-    for item in batches:
+    for item in _several(batches):
         if callable(item):
-            yield from item()
+            yield from _several(item())
         else:
             yield item
 
 
 def _chunks(batches: Iterable[Any]) -> Iterator[Any]:
-    for item in batches:
+    for item in _several(batches):
         if callable(item):
             yield item
         else:
             yield from _cut(item)
 
 
+def _several(batches: Any) -> Iterable[Any]:
+    if not hasattr(batches, "__iter__"):
+        raise DataError(f"batches are {type(batches).__name__}: give several Arrow record batches")
+    found: Iterable[Any] = batches
+    return found
+
+
 def _cut(batch: Any) -> Iterator[Any]:
+    if not hasattr(batch, "num_rows") or not hasattr(batch, "slice"):
+        raise DataError(
+            f"a batch is {type(batch).__name__}: give a pyarrow RecordBatch or Table, of a pandas "
+            "DataFrame pyarrow.Table.from_pandas(frame)"
+        )
     for start in range(0, batch.num_rows, CHUNK_ROWS):
         yield batch.slice(start, CHUNK_ROWS)
 
@@ -101,11 +117,15 @@ def encode_batches(
     *,
     clipped: bool = False,
 ) -> Iterator[tuple[Any, Any]]:
-    """Yield (Z, Y) for each chunk of rows; see `stream_statistics`."""
-    if spec.features is None:
-        raise SpecError("streaming needs a spec with its feature map: see spec_from_manifest")
+    """Yield (Z, Y) for each chunk of rows; see `stream_statistics`.
+
+    Raises:
+        SpecError, DataError: as `stream_statistics` does.
+    """
+    _check_task(spec, targets)
+    assert spec.features is not None
     rows = 0
-    for batch in batches:
+    for batch in _several(batches):
         for chunk in _cut(batch):
             encoded = _read_targets(spec, chunk, targets)
             if clipped and isinstance(spec, LinearRegression):
@@ -114,6 +134,17 @@ def encode_batches(
             rows += chunk.num_rows
             if progress is not None:
                 progress(rows)
+
+
+def _check_task(spec: LearningSpec, targets: Sequence[str]) -> None:
+    require_spec(spec)
+    if spec.features is None:
+        raise SpecError("streaming needs a spec with its feature map: see spec_from_manifest")
+    one = not isinstance(spec, LinearRegression)
+    named = isinstance(targets, list | tuple) and all(isinstance(name, str) for name in targets)
+    if not named or not targets or (one and len(targets) > 1):
+        wanted = "one column's name" if one else "the name of each target's column"
+        raise DataError(f"targets {targets!r:.80} must be a list of {wanted}")
 
 
 def _read_targets(spec: LearningSpec, chunk: Any, targets: Sequence[str]) -> Any:

@@ -14,6 +14,7 @@ network that is trained on ciphertexts, whose hidden units are squared and which
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -25,10 +26,11 @@ from openmined.syft._columns import require_finite
 from openmined.syft._errors import DataError
 from openmined.syft._estimators import LinearEstimator
 from openmined.syft._mlp import MLPEstimator, join_mlp, split_mlp
-from openmined.syft._specs import LinearClassifier, LinearRegression, MLPClassifier
+from openmined.syft._settings import is_finite
+from openmined.syft._specs import MAX_HIDDEN, LinearClassifier, LinearRegression, MLPClassifier
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
 Floats = NDArray[np.float64]
 
@@ -50,7 +52,15 @@ class _Affine:
     W: Floats
     b: Floats
 
+    def check_fits(self, after: _Affine) -> None:
+        outputs, inputs = self.W.shape[1], after.W.shape[0]
+        if outputs != inputs:
+            raise DataError(
+                f"a layer of {outputs} outputs before one of {inputs} inputs: they must be equal"
+            )
+
     def then(self, after: _Affine) -> _Affine:
+        self.check_fits(after)
         return _Affine(self.W @ after.W, self.b @ after.W + after.b)
 
 
@@ -66,15 +76,19 @@ def take_sequential(
             f"{len(activations)} activations between {len(maps)} linear maps: an encrypted model "
             "has none between one, or one between two"
         )
+    if activations:
+        maps[0].check_fits(maps[1])
     outputs = maps[-1].W.shape[1]
+    if not isinstance(classes, Sequence | None):
+        raise DataError(f"classes {classes!r:.80} must be the labels in the order of the outputs")
     if classes is not None and len(classes) != outputs:
-        raise DataError(f"{outputs} outputs do not fit {len(classes)} classes")
+        raise DataError(f"{outputs} outputs do not fit {len(classes)} classes: name each one")
     if not activations:
         return _linear(maps[0], classes)
     if classes is None:
         raise DataError("an encrypted network is a classifier: name the classes of its outputs")
-    if not (np.isfinite(relu_range) and relu_range > 0):
-        raise DataError(f"relu_range {relu_range} must be positive")
+    if not is_finite(relu_range) or relu_range <= 0:
+        raise DataError(f"relu_range {relu_range!r:.80} must be a finite number, positive")
     squared = isinstance(activations[0], Square)
     return _network(maps, tuple(classes), None if squared else relu_range)
 
@@ -98,14 +112,16 @@ def _read(model: Iterable[Any]) -> tuple[list[_Affine], list[Any]]:
 
 
 def _affine(layer: Any) -> _Affine:
-    weight = layer.weight.detach().cpu().double().numpy().T
+    weight = _numbers(layer.weight, "a layer's weights").T
     bias = np.zeros(weight.shape[1])
-    if layer.bias is not None:
-        bias = layer.bias.detach().cpu().double().numpy()
-    return _Affine(
-        require_finite(np.array(weight), "a layer's weights"),
-        require_finite(np.array(bias), "a layer's bias"),
-    )
+    return _Affine(weight, bias if layer.bias is None else _numbers(layer.bias, "a layer's bias"))
+
+
+def _numbers(tensor: Any, what: str) -> Floats:
+    if tensor.is_complex():
+        raise DataError(f"{what} are complex: make them real")
+    array = np.array(tensor.detach().cpu().double().numpy())
+    return require_finite(array, what, "train again, or go back to the last finite ones")
 
 
 def _linear(found: _Affine, classes: Sequence[str] | None) -> LinearEstimator:
@@ -127,6 +143,11 @@ def _network(
         constant = np.zeros((len(W1), 1))
         constant[-1] = 1.0
         W1, W2 = np.hstack([W1, constant]), np.vstack([W2, output.b])
+    if W1.shape[1] > MAX_HIDDEN:
+        raise DataError(
+            f"{W1.shape[1]} hidden units, one of them for a bias of the outputs, are above "
+            f"{MAX_HIDDEN}: make the hidden layer smaller"
+        )
     spec = MLPClassifier(inputs=len(W1), hidden=W1.shape[1], classes=classes)
     return MLPEstimator(spec, join_mlp(W1, W2))
 
@@ -140,6 +161,8 @@ def _square_relu(hidden: _Affine, output: _Affine, span: float) -> tuple[_Affine
 
 def make_sequential(estimator: LinearEstimator | MLPEstimator) -> Any:
     """Do `to_torch`."""
+    if not isinstance(estimator, LinearEstimator | MLPEstimator):
+        raise DataError(f"{type(estimator).__name__} is no estimator: see estimator_from_weights")
     if isinstance(estimator, MLPEstimator):
         W1, W2 = split_mlp(estimator.weights_, estimator.spec.inputs)
         return torch.nn.Sequential(_layer(W1[:-1], W1[-1]), Square(), _layer(W2, None))

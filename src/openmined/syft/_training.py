@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from openmined.syft._columns import real_array
 from openmined.syft._errors import DataError
 from openmined.syft._executors import choose_executor
 from openmined.syft._mlp_gradient import compute_mlp_update
 from openmined.syft._mlp_keys import check_mlp_packing
+from openmined.syft._settings import require_whole
 from openmined.syft._specs import MLPClassifier
-from openmined.syft._statistics import accumulate_statistics
+from openmined.syft._statistics import NO_ROWS, accumulate_statistics, check_batch, pairs
 from openmined.syft._updates import compute_update
 
 if TYPE_CHECKING:
@@ -83,22 +83,25 @@ def draw_rows(batches: Iterable[tuple[Any, Any]], count: int) -> tuple[Floats, F
     the rows kept. The randomness is secret: who knew which rows were drawn could single them out.
 
     Raises:
-        DataError: if there are no rows or batches differ in shape.
+        SpecError: if `count` is no whole number of 1 or more.
+        DataError: if there are no rows, a value is not finite, or batches differ in shape.
     """
+    require_whole(count, "count")
     generator = np.random.default_rng(secrets.randbits(128))
     kept: tuple[Floats, Floats, Floats] | None = None
-    for X, Y in batches:
-        rows, targets = real_array(X, "the rows"), real_array(Y, "the targets")
-        if rows.ndim != 2 or targets.ndim != 2 or len(rows) != len(targets):
-            raise DataError(f"rows {rows.shape} and targets {targets.shape} do not fit")
+    for X, Y in pairs(batches):
+        rows, targets = check_batch(X, Y)
         ranks = generator.random(len(rows))
         if kept is not None:
             if (rows.shape[1], targets.shape[1]) != (kept[1].shape[1], kept[2].shape[1]):
-                raise DataError(f"a batch of {rows.shape[1]} columns differs from others")
+                raise DataError(
+                    f"a batch of {rows.shape[1]} x {targets.shape[1]} columns differs from others: "
+                    "use one feature map for all"
+                )
             ranks = np.concatenate([kept[0], ranks])
             rows, targets = np.vstack([kept[1], rows]), np.vstack([kept[2], targets])
         chosen = np.argsort(ranks)[:count]
         kept = (ranks[chosen], rows[chosen], targets[chosen])
     if kept is None or not len(kept[0]):
-        raise DataError("there are no rows: an update needs at least one")
+        raise DataError(NO_ROWS)
     return kept[1], kept[2]

@@ -20,7 +20,7 @@ import tenseal.sealapi as seal
 from numpy.typing import NDArray
 
 from openmined.protocol import InterleavedPacking, LocalSteps, PlainGradient, UpdateKind
-from openmined.syft._columns import real_array, require_finite
+from openmined.syft._columns import finite_result, real_array, require_finite
 from openmined.syft._errors import CiphertextError, DataError, KeyMismatch, RangeError
 from openmined.syft._executors import choose_executor, count_ticks
 from openmined.syft._keys import PublicKeys, SecretKeys, galois_element, rotation_steps
@@ -43,13 +43,14 @@ from openmined.syft._scales import (
     weight_bound,
 )
 from openmined.syft._seal import Kind, check_key_id, frame, make_context, save
+from openmined.syft._settings import is_finite
 from openmined.syft._states import EncryptedGradient, EncryptedModel, require_state
+from openmined.syft._statistics import Statistics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from openmined.syft._executors import Executor
-    from openmined.syft._statistics import Statistics
 
 Floats = NDArray[np.float64]
 
@@ -58,15 +59,18 @@ def affine_map(statistics: Statistics, update: UpdateKind, l2: float) -> tuple[F
     """Return (M, B) such that the update is M W + B; shapes (p, p) and (p, k).
 
     Raises:
-        DataError: if l2 is not positive.
+        DataError: if l2 is not positive, or the sums are too large to compute with.
     """
-    if not (np.isfinite(l2) and l2 > 0):
-        raise DataError(f"l2 = {l2} must be positive")
+    require_state(statistics, Statistics, "an update")
+    if not is_finite(l2) or l2 <= 0:
+        raise DataError(f"l2 = {l2!r} must be positive")
     G = statistics.gram / statistics.n + l2 * np.eye(len(statistics.gram))
     C = statistics.cross / statistics.n
     if isinstance(update, PlainGradient):
         return G, -C
-    return _local_steps(G, C, update)
+    if not isinstance(update, LocalSteps):
+        raise DataError(f"{update!r} is no update: give PlainGradient() or LocalSteps(...)")
+    return _local_steps(finite_result(lambda: G, "Z'Z / n"), C, update)
 
 
 def _local_steps(G: Floats, C: Floats, update: LocalSteps) -> tuple[Floats, Floats]:
@@ -90,8 +94,9 @@ def apply_update(weights: Floats, statistics: Statistics, update: UpdateKind, l2
     array, wanted = real_array(weights, "the weights"), statistics.cross.shape
     if array.shape != wanted:
         raise DataError(f"weights of shape {array.shape} are not {wanted}, as the statistics are")
+    require_finite(array, "the weights")
     M, B = affine_map(statistics, update, l2)
-    return np.asarray(M @ require_finite(array, "the weights") + B)
+    return finite_result(lambda: M @ array + B, "the update")
 
 
 @dataclass(eq=False)

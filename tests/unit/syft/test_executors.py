@@ -21,6 +21,7 @@ from openmined.syft import (
     open_executor,
     stream_statistics,
 )
+from openmined.syft._executors import choose_executor
 
 CHUNKS = [(np.full((3, 2), float(number)), np.ones((3, 1))) for number in range(1, 12)]
 
@@ -171,5 +172,25 @@ def test_settings_name_an_executor():
     for name in ("", "threads", "processes", "processes:0", "processes:-1", "here:2"):
         with pytest.raises(SpecError, match="use here"):
             open_executor(name)
-    with pytest.raises(SpecError, match="0 processes"):
-        ForkExecutor(0)
+    for name in (None, 5, "processes:" + "9" * 5000, "processes:4.5", "processes:999999999"):
+        with pytest.raises(SpecError, match=r"use here|512"):
+            open_executor(name)
+    for workers in (0, -3, 1.5, "x", None, True, float("nan"), 513):
+        with pytest.raises(SpecError, match="processes = "):
+            ForkExecutor(workers)
+        with pytest.raises(SpecError, match="processes = "):
+            choose_executor(None, workers)
+    assert choose_executor(None, 1) is None
+    assert choose_executor(None, 2) == choose_executor(ForkExecutor(2), 1) == ForkExecutor(2)
+
+
+def test_a_name_is_no_executor():
+    mapped = LinearRegression(inputs=3, features=array_features(2))
+    for call in (
+        lambda: choose_executor("here", 1),
+        lambda: list(map_arrays(scale, [(1.0, np.ones(2))], "here")),
+        lambda: accumulate_statistics(CHUNKS, "here"),
+        lambda: stream_statistics(mapped, [], ["y"], executor="here"),
+    ):
+        with pytest.raises(SpecError, match="open_executor"):
+            call()

@@ -1,5 +1,8 @@
 """Feature maps: their values, their radius, and what they refuse."""
 
+import datetime
+from decimal import Decimal
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -67,6 +70,21 @@ def test_rows_are_shortened_to_the_radius():
     np.testing.assert_allclose(Z[0], [1, 1, 1, 1, 1])
     np.testing.assert_allclose(Z[1], [4, 0, 0, 0, 1])
     assert features.radius == pytest.approx(np.sqrt(17))
+    huge = features.transform({"x": [[1e200, 1, 0, 0], [-1e308, 1e308, 0, 0]]})
+    np.testing.assert_allclose(huge[0], [4, 0, 0, 0, 1], atol=1e-12)
+    np.testing.assert_allclose(huge[1], [-np.sqrt(8), np.sqrt(8), 0, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("step", "value"),
+    [
+        (ColumnsStep(columns=("income",), scale=(1e-300,)), 1e100),
+        (ColumnsStep(columns=("income",), centre=(-1e308,)), 1e308),
+    ],
+)
+def test_numbers_that_overflow_are_refused(step, value):
+    with pytest.raises(DataError, match="too large"):
+        build_features([step], SCHEMA).transform({"income": [value]})
 
 
 @pytest.mark.parametrize(
@@ -184,6 +202,19 @@ def test_senseless_chains_are_refused(steps):
         {"pixels": [[1.0] * 16, [1.0] * 15, [1.0] * 16]},
         {"text": ["a", None, "b"]},
         {"text": [1, 2, 3]},
+        {"text": "abc"},
+        {"text": 5},
+        {"income": 5.0},
+        {"income": ["1", "2", "3"]},
+        {"income": np.array([1, 2, 3]) * (1 + 1j)},
+        {"income": np.array(["2020-01-01"] * 3, dtype="datetime64[s]")},
+        {"income": np.array([True, False, True], dtype=object)},
+        {"income": np.ma.masked_array([1.0, 2.0, 3.0], mask=[1, 0, 0])},
+        {"income": pa.array(["1", "2", "3"])},
+        {"income": pa.array([datetime.datetime(2020, 1, 1)] * 3)},
+        {"income": pa.array([datetime.date(2020, 1, 1)] * 3)},
+        {"income": pa.array([{"a": 1}] * 3)},
+        {"pixels": pa.array([["1"] * 16] * 3)},
     ],
 )
 def test_bad_tables_are_refused(change):
@@ -193,6 +224,68 @@ def test_bad_tables_are_refused(change):
     ]
     with pytest.raises(DataError):
         build_features(steps, SCHEMA).transform({**TABLE, **change})
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([Decimal(1), Decimal(0), Decimal(1)]),
+        pa.array([True, False, True]),
+        pa.array([1.0, 0.0, 1.0]).dictionary_encode(),
+        np.array([1, 0, 1.0], dtype=object),
+        np.ma.masked_array([1.0, 0.0, 1.0]),
+    ],
+)
+def test_numbers_of_every_kind_are_taken(column):
+    Z = build_features([ColumnsStep(columns=("income",))], SCHEMA).transform({"income": column})
+    np.testing.assert_array_equal(Z[:, 0], [1, 0, 1])
+
+
+@pytest.mark.parametrize("table", [None, 5, [1.0], np.zeros((3, 2))])
+def test_what_is_no_table_is_refused(table):
+    with pytest.raises(DataError, match=r"no table.*dict\(frame\)"):
+        build_features([NUMBERS], SCHEMA).transform(table)
+
+
+def test_data_frames_are_taken_column_by_column():
+    import pandas
+
+    frame = pandas.DataFrame({**TABLE, "pixels": list(TABLE["pixels"])})
+    features = build_features([ColumnsStep(columns=("age", "member", "pixels"))], SCHEMA)
+    np.testing.assert_array_equal(features.transform(dict(frame)), features.transform(TABLE))
+    with pytest.raises(DataError, match=r"dict\(frame\)"):
+        features.transform(frame)
+
+
+def test_half_a_character_is_no_text():
+    features = build_features([HashedTextStep(column="text", features=8, analyzer="char")], SCHEMA)
+    with pytest.raises(DataError, match="is no character"):
+        features.transform({"text": ["good", "bad \ud83d"]})
+
+
+def test_columns_of_one_name_are_not_chosen_from():
+    twice = pa.table([pa.array([1.0]), pa.array([2.0])], names=["income", "income"])
+    with pytest.raises(DataError, match="2 columns are named 'income'"):
+        build_features([ColumnsStep(columns=("income",))], SCHEMA).transform(twice)
+
+
+@pytest.mark.parametrize("columns", [0, -1, 2.5, "x", None, True, 10**9])
+def test_arrays_of_no_length_are_refused(columns):
+    with pytest.raises(SpecError, match="columns"):
+        array_features(columns)
+
+
+@pytest.mark.parametrize(
+    ("steps", "schema"), [(None, SCHEMA), (["x"], SCHEMA), ([NUMBERS], None), (5, SCHEMA)]
+)
+def test_what_are_no_steps_or_schema_is_refused(steps, schema):
+    with pytest.raises(SpecError, match=r"give|must be"):
+        build_features(steps, schema)
+
+
+def test_an_array_needs_a_name_that_fields_may_have():
+    with pytest.raises(SpecError, match="name ''"):
+        array_features(3, name="")
 
 
 def test_missing_columns_and_nulls_are_named():
@@ -213,3 +306,5 @@ def test_empty_tables_are_refused():
         )
     with pytest.raises(DataError, match="no rows"):
         features.transform({"age": [], "income": []})
+    with pytest.raises(DataError, match="no rows"):
+        build_features([HashedTextStep(column="text", features=8)], SCHEMA).transform({"text": []})

@@ -39,6 +39,10 @@ def test_it_is_safetensors():
         save_model(np.zeros((4, 4))) + b"x",
         (2**63).to_bytes(8, "little") + b"{}",
         b"\x02\x00\x00\x00\x00\x00\x00\x00[]",
+        save({"weights": np.zeros((0, 2))}, {"format": "openmined/weights@1"}),
+        None,
+        "text",
+        5,
     ],
 )
 def test_other_bytes_are_refused(data):
@@ -48,7 +52,19 @@ def test_other_bytes_are_refused(data):
 
 @pytest.mark.parametrize(
     ("weights", "card"),
-    [(np.zeros(3), {}), (np.full((2, 2), np.inf), {}), (np.zeros((2, 2)), {"accuracy": 0.9})],
+    [
+        (np.zeros(3), {}),
+        (np.full((2, 2), np.inf), {}),
+        (np.zeros((2, 2)), {"accuracy": 0.9}),
+        (np.ones((2, 2)) * (1 + 1j), {}),
+        ([["1", "2"]], {}),
+        ([[1], [1, 2]], {}),
+        ("x", {}),
+        (np.zeros((0, 2)), {}),
+        (np.zeros((2, 2)), 5),
+        (np.zeros((2, 2)), {"format": "mine"}),
+        (np.zeros((2, 2)), {"title": "\ud800"}),
+    ],
 )
 def test_bad_models_are_not_written(weights, card):
     with pytest.raises(ModelFileError):

@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from openmined.syft import SGD, Adam, Anderson, SpecError
+from openmined.syft import (
+    SGD,
+    Adam,
+    AdamState,
+    Anderson,
+    AndersonState,
+    DataError,
+    SGDState,
+    SpecError,
+)
 
 generator = np.random.default_rng(0)
 ROOT = generator.standard_normal((12, 12))
@@ -79,8 +88,70 @@ def test_anderson_forgets_beyond_its_memory():
         lambda: Anderson(0),
         lambda: Anderson(1, memory=0),
         lambda: Anderson(float("nan")),
+        lambda: Anderson(1, memory=1.5),
+        lambda: Anderson(1, ridge=float("inf")),
+        lambda: SGD("x"),
+        lambda: SGD(None),
+        lambda: SGD(1, momentum="x"),
+        lambda: Adam(beta2="x"),
+        lambda: Adam(10**400),
     ],
 )
 def test_senseless_settings_are_refused(make):
     with pytest.raises(SpecError):
         make()
+
+
+W = np.ones((3, 2))
+BAD_STATES = {
+    SGD(0.1, 0.9): [
+        None,
+        Adam().start(W),
+        SGDState(W * np.nan),
+        SGDState(W * np.inf),
+        SGDState(W * 1j),
+        SGDState(W[:1]),
+        SGDState([[1]]),
+        SGDState("x"),
+    ],
+    Adam(): [
+        None,
+        SGD(1).start(W),
+        AdamState(W * np.nan, W, 1),
+        AdamState(W, -W, 1),
+        AdamState(W, W, -1),
+        AdamState(W, W, -5),
+        AdamState(W, W, "x"),
+        AdamState(W, W, float("nan")),
+    ],
+    Anderson(0.1): [
+        None,
+        AndersonState((W, 2 * W), (W,)),
+        AndersonState((W * np.nan,), (2 * W,)),
+        AndersonState((W,), (W * np.inf,)),
+        AndersonState((W[:1],), (W[:1],)),
+        AndersonState((W,), (-1e308 * W,)),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "state"),
+    [(optimizer, state) for optimizer, states in BAD_STATES.items() for state in states],
+)
+def test_states_that_no_step_returned_are_refused(optimizer, state):
+    with pytest.raises(DataError):
+        optimizer.step(W, W, state)
+
+
+@pytest.mark.parametrize("optimizer", [SGD(1e10), Adam(), Anderson(1e10)])
+def test_steps_that_overflow_are_refused(optimizer):
+    with pytest.raises(DataError, match="too large"):
+        optimizer.step(W, 1e305 * W, optimizer.start(W))
+
+
+@pytest.mark.parametrize("optimizer", [SGD(1), Adam(), Anderson(1)])
+@pytest.mark.parametrize("weights", [None, "x", W * np.nan, W * 1j, [[1], [1, 2]]])
+def test_nothing_starts_at_what_are_no_weights(optimizer, weights):
+    with pytest.raises(DataError):
+        optimizer.start(weights)

@@ -1,5 +1,7 @@
 """Differential privacy: the accounting is exact, the noise as large as it says."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import norm
@@ -8,6 +10,7 @@ from openmined.syft import (
     DataError,
     LinearClassifier,
     LinearRegression,
+    MLPClassifier,
     Statistics,
     accumulate_statistics,
     clip_targets,
@@ -26,7 +29,7 @@ def delta_of(mu, epsilon):
 
 
 @pytest.mark.parametrize("epsilon", [0.1, 1.0, 10.0, 100.0])
-@pytest.mark.parametrize("delta", [1e-3, 1e-9])
+@pytest.mark.parametrize("delta", [1e-5, 1e-9])
 def test_noise_is_the_least_that_gives_epsilon_and_delta(epsilon, delta):
     mu = gaussian_mu(epsilon, delta)
     assert delta_of(mu, epsilon) <= delta * (1 + 1e-3)
@@ -78,7 +81,25 @@ def test_tiny_budgets_stay_finite(statistics, classifier):
     assert np.linalg.eigvalsh(private.gram)[0] > -1e-3
 
 
-@pytest.mark.parametrize(("epsilon", "delta"), [(0, 1e-5), (-1, 1e-5), (1, 0), (1, 1)])
+@pytest.mark.parametrize(
+    ("epsilon", "delta"),
+    [
+        (0, 1e-5),
+        (-1, 1e-5),
+        (1, 0),
+        (1, 1),
+        (1, 0.9),
+        (1, 2e-5),
+        (1001, 1e-5),
+        (1e300, 1e-6),
+        (1e-300, 1e-6),
+        (float("nan"), 1e-6),
+        (float("inf"), 1e-6),
+        (1, float("nan")),
+        ("x", 1e-6),
+        (None, 1e-6),
+    ],
+)
 def test_senseless_requests_are_refused(statistics, classifier, epsilon, delta):
     with pytest.raises(DataError):
         privatise_statistics(statistics, classifier, epsilon, delta)
@@ -91,3 +112,33 @@ def test_targets_are_bounded():
     clipped = clip_targets(regression, np.array([[-5.0, 0.5, 1.5, 0.0]]))
     assert clipped.tolist() == [[-1.0, 0.5, 1.0, 0.0]]
     assert np.linalg.norm(clipped) <= target_length(regression)
+
+
+def test_sums_that_void_the_guarantee_are_refused(statistics, classifier):
+    """Noise is sized for rows within the radius: longer ones would be protected by too little."""
+    n, gram, cross = statistics.n, statistics.gram, statistics.cross
+    network = MLPClassifier(inputs=11, hidden=2, classes=("0", "1", "2"))
+    for given, spec, message in (
+        (Statistics(n, 100 * gram, cross), classifier, "beyond the radius"),
+        (Statistics(n, gram, 1e4 * cross), classifier, "clip_targets"),
+        (statistics, replace(classifier, inputs=12), "another task"),
+        (statistics, LinearRegression(inputs=11), "another task"),
+        (statistics, network, "MLPClassifier: only the linear family"),
+        (None, classifier, "NoneType"),
+        (statistics, replace(classifier, radius=1e300), "radius"),
+    ):
+        with pytest.raises(DataError, match=message):
+            privatise_statistics(given, spec, 1.0, 1e-6)
+
+
+def test_sums_at_the_bound_are_released():
+    spec = LinearClassifier(inputs=2, classes=("a", "b"), radius=3.0)
+    rows = np.tile([np.sqrt(8.0), 1.0], (1000, 1))
+    exact = accumulate_statistics([(rows, np.eye(2)[[0] * 1000])])
+    assert privatise_statistics(exact, spec, 1.0, 1e-6).n == 1000
+
+
+@pytest.mark.parametrize("targets", [None, "x", [["x"]], [[np.nan]], [1.0], [[1.0, 2.0]]])
+def test_what_are_no_targets_is_not_clipped(targets):
+    with pytest.raises(DataError):
+        clip_targets(LinearRegression(inputs=3), targets)

@@ -20,6 +20,7 @@ from openmined.syft import (
     DataError,
     LinearClassifier,
     LinearRegression,
+    MLPClassifier,
     RandomFeatureClassifier,
     RandomFeatureRegressor,
     SpecError,
@@ -101,11 +102,43 @@ def test_labels_outside_the_classes_are_refused(label):
 
 
 @pytest.mark.parametrize(
-    "targets", [[1.0, float("nan")], [float("inf")], ["a"], [[1, 2], [3, 4]], [None]]
+    "targets",
+    [
+        [1.0, float("nan")],
+        [float("inf")],
+        ["a"],
+        ["1"],
+        [1j],
+        [[1, 2], [3, 4]],
+        [None],
+        None,
+        np.ma.masked_array([1.0, 2.0], mask=[0, 1]),
+        np.array(["2020-01-01"], dtype="datetime64[s]"),
+        pa.array(["1"]),
+    ],
 )
 def test_bad_targets_are_refused(targets):
     with pytest.raises(DataError):
         encode_targets(LinearRegression(inputs=2), targets)
+
+
+def test_targets_that_overflow_when_scaled_are_refused():
+    spec = LinearRegression(inputs=2, target_scale=(1e-10,))
+    with pytest.raises(DataError, match="too large"):
+        encode_targets(spec, [1e300])
+
+
+def test_columns_of_targets_are_of_one_length_and_real():
+    spec = LinearRegression(inputs=2, outputs=2)
+    for columns in ([[1, 2], [3]], np.ones((3, 2)) * 1j, [[1, 2], [3, 1j]]):
+        with pytest.raises(DataError):
+            encode_targets(spec, columns)
+
+
+@pytest.mark.parametrize("column", ["a", None, {"a": 1}, [["a", "b"]], ["a\0"], [b"a"]])
+def test_what_are_no_labels_is_refused(column):
+    with pytest.raises(DataError):
+        encode_targets(LinearClassifier(inputs=2, classes=("a", "b")), column)
 
 
 def test_several_targets():
@@ -135,6 +168,71 @@ def test_several_targets():
 def test_senseless_specs_are_refused(make):
     with pytest.raises(SpecError):
         make()
+
+
+@pytest.mark.parametrize(
+    ("setting", "values"),
+    [
+        ("inputs", [3.5, "3", None, True, float("nan"), -1, 8193, 10**9]),
+        ("outputs", [2.5, "2", None, 4097]),
+        ("l2", ["x", None, 1j, True, float("inf"), 10**400]),
+        ("radius", ["x", None, float("nan"), float("inf")]),
+        ("update", ["gradient", None, 5]),
+        ("features", ["x", 5]),
+        ("metric", ["accuracy", None]),
+        ("target_centre", [("a",), "a", None, (float("inf"),), (1.0, 2.0)]),
+        ("target_scale", [(1j,), (-1.0,), (float("nan"),)]),
+    ],
+)
+def test_settings_of_a_regression_are_checked(setting, values):
+    for value in values:
+        with pytest.raises(SpecError, match=setting):
+            LinearRegression(**{"inputs": 3, setting: value})
+
+
+@pytest.mark.parametrize(
+    ("setting", "values"),
+    [
+        ("hidden", [0, 257, 2.5, "x", None, True]),
+        ("learning_rate", [-1, 0, float("nan"), "x", None]),
+        ("batch", [0, -5, 1.5, "x", 65_537]),
+        ("seed", ["zz", "0", "", "0A", "00" * 33, None, 5]),
+        ("update", [LocalSteps(steps=3), "gradient"]),
+        ("classes", [None, 5, (), ("a",), ("a", "a"), (1, 1.0)]),
+        ("metric", ["r2"]),
+    ],
+)
+def test_settings_of_a_network_are_checked(setting, values):
+    for value in values:
+        with pytest.raises(SpecError, match=setting):
+            MLPClassifier(**{"inputs": 3, "hidden": 4, "classes": ("a", "b"), setting: value})
+
+
+def test_settings_may_be_numbers_of_numpy():
+    spec = MLPClassifier(
+        inputs=np.int64(3), hidden=np.int32(4), classes=np.array([0.0, 1.0]), batch=np.uint8(9)
+    )
+    assert spec.classes == ("0", "1")
+    assert LinearRegression(inputs=3, l2=np.float32(0.5), radius=np.float64(2)).radius == 2.0
+
+
+@pytest.mark.parametrize("epochs", [0, -1, 1.5, "x", None])
+def test_a_network_is_fitted_for_some_epochs(epochs):
+    spec = MLPClassifier(inputs=3, hidden=4, classes=("a", "b"))
+    with pytest.raises(SpecError, match="epochs"):
+        spec.fit(np.ones((2, 2)), ["a", "b"], epochs)
+
+
+def test_what_is_no_spec_is_refused():
+    for call in (
+        lambda: initial_weights(None),
+        lambda: encode_targets(None, [1]),
+        lambda: spec_from_manifest(None),
+        lambda: estimator_from_weights(None, np.zeros((2, 1))),
+        lambda: evaluate("x", np.zeros((2, 1)), np.zeros((1, 2)), np.zeros((1, 1))),
+    ):
+        with pytest.raises(SpecError):
+            call()
 
 
 def test_accuracy_and_r2():

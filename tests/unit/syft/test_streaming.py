@@ -8,6 +8,7 @@ import pytest
 
 from openmined.syft import (
     DataError,
+    ForkExecutor,
     LinearClassifier,
     LinearRegression,
     SpecError,
@@ -80,3 +81,22 @@ def test_bad_streams_are_refused():
         stream_statistics(SPEC, [make_batch(3, 0)], ["z"])
     with pytest.raises(SpecError, match="feature map"):
         stream_statistics(LinearRegression(inputs=7), [make_batch(3, 0)], ["y"])
+    with pytest.raises(SpecError, match="no spec"):
+        stream_statistics(None, [make_batch(3, 0)], ["y"])
+
+
+@pytest.mark.parametrize("executor", [None, ForkExecutor(1)])
+@pytest.mark.parametrize("targets", [[], None, "y", [1], ["y", "y"]])
+def test_targets_are_named_as_the_task_has_them(targets, executor):
+    with pytest.raises(DataError, match="list of one column's name"):
+        stream_statistics(SPEC, [make_batch(3, 0)], targets, executor=executor)
+    regression = LinearRegression(inputs=7, features=FEATURES)
+    with pytest.raises(DataError):
+        stream_statistics(regression, [make_batch(3, 0)], targets, executor=executor)
+
+
+@pytest.mark.parametrize("executor", [None, ForkExecutor(1)])
+@pytest.mark.parametrize("batches", [None, 5, [5], ["x"], [{"x": [1]}], [lambda: 5]])
+def test_what_are_no_record_batches_is_refused(batches, executor):
+    with pytest.raises(DataError, match="give"):
+        stream_statistics(SPEC, batches, ["y"], executor=executor)

@@ -103,6 +103,7 @@ def test_relu_is_replaced_by_its_best_quadratic():
 
 @needs_torch
 def test_what_cannot_be_taken_over_is_named():
+    import torch
     from torch import nn
 
     linear = nn.Linear(6, 3)
@@ -116,9 +117,19 @@ def test_what_cannot_be_taken_over_is_named():
         (nn.Sequential(linear, nn.ReLU()), None, "1 activations between 1"),
         (nn.Sequential(linear), ("a", "b"), "3 outputs do not fit 2 classes"),
         (nn.Sequential(nn.Linear(6, 6), nn.ReLU(), linear), None, "name the classes"),
-        (nn.Sequential(broken), None, "finite"),
+        (nn.Sequential(broken), None, "weights: nan in row 0, column 0"),
+        (nn.Sequential(nn.Linear(6, 3, dtype=torch.complex64)), None, "complex"),
+        (nn.Sequential(nn.Linear(6, 5), nn.Linear(4, 3)), None, "5 outputs before one of 4 inputs"),
+        (nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(4, 3)), "abc", "5 outputs before"),
+        (nn.Sequential(nn.Linear(6, 3)), 5, "classes 5"),
+        (nn.Sequential(nn.Linear(6, 256), nn.ReLU(), nn.Linear(256, 3)), "abc", "257 hidden units"),
     ):
         with pytest.raises(DataError, match=message):
             from_torch(model, classes)
-    with pytest.raises(DataError, match="relu_range"):
-        from_torch(nn.Sequential(nn.Linear(6, 6), nn.ReLU(), linear), "abc", relu_range=0.0)
+    for span in (0.0, -1.0, "x", None, float("nan"), float("inf")):
+        with pytest.raises(DataError, match="relu_range"):
+            from_torch(
+                nn.Sequential(nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 3)), "abc", relu_range=span
+            )
+    with pytest.raises(DataError, match="NoneType is no estimator"):
+        to_torch(None)
