@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from tests.soak.plan import make_plan
-from tests.soak.storm import Storm, draw, judge_processes, write_json
+from tests.soak.storm import Storm, draw, judge_processes, replay, write_json
 from tests.soak.world import enter_namespace, storm_world
 
 
@@ -45,7 +45,7 @@ def _rage(seed: int, arguments: argparse.Namespace) -> int:
             log.flush()
             print(text, flush=True)
 
-        say(f"seed {seed}; replay: make soak MINUTES={arguments.minutes:g} SEED={seed}")
+        say(f"seed {seed}; replay: {replay(seed, arguments.minutes, arguments.every)}")
         say(f"log and folders: {place}")
         with storm_world(place, seed, say) as world:
             storm = Storm(world, arguments.minutes, say, arguments.every)

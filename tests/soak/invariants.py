@@ -7,8 +7,19 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from openmined.protocol import PPM, Phase
+from openmined.protocol import PPM, Phase, Reason
 from openmined.sonar import ETH, SonarContract, SonarEvent, Terms
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """What became of one gradient of the batch that is being read, as its event says."""
+
+    place: tuple[int, int]
+    """Campaign and batch."""
+    share_ppm: int
+    payout: int
+    forfeited: int
 
 
 @dataclass
@@ -28,11 +39,13 @@ class Books:
     earned: Counter[str] = field(default_factory=Counter)
     """Payouts by miner, over all tokens."""
     scored: int = 0
+    paid_gradients: int = 0
     faults: list[str] = field(default_factory=list)
     _owner: dict[int, str] = field(default_factory=dict)
-    _payouts: list[tuple[int, int]] = field(default_factory=list)
-    """Share and payout of each gradient of the batch that is being read."""
-    _forfeit: int = 0
+    _batches: Counter[int] = field(default_factory=Counter)
+    _miners: dict[tuple[int, int], str] = field(default_factory=dict)
+    """Who submitted each gradient: nobody else is credited for it."""
+    _verdicts: list[_Verdict] = field(default_factory=list)
 
     def fold(self, events: Iterable[SonarEvent]) -> Books:
         """Take up events in order."""
@@ -73,8 +86,9 @@ class Books:
     def _on_keys_rotated(self, **_: object) -> None:
         """Moves no money."""
 
-    def _on_gradient_submitted(self, campaign: int, gradient: int, **_: object) -> None:
+    def _on_gradient_submitted(self, campaign: int, miner: str, gradient: int, **_: object) -> None:
         self.bonds[campaign, gradient] = self.terms[campaign].bond
+        self._miners[campaign, gradient] = miner
 
     def _on_gradient_scored(
         self,
@@ -84,16 +98,24 @@ class Books:
         batch: int,
         share_ppm: int,
         payout: int,
+        reason: int,
         bond_returned: int,
-        **_: object,
     ) -> None:
-        self._settle(campaign, gradient)
+        place = f"campaign {campaign}, gradient {gradient}"
+        self._settle(campaign, gradient, miner)
         self.scored += 1
+        self.paid_gradients += payout > 0
         self.shares[campaign, batch] += share_ppm
         self.earned[miner] += payout
         bond = self.bonds.pop((campaign, gradient), 0)
-        self._forfeit += bond - bond_returned
-        self._payouts.append((share_ppm, payout))
+        kept = bond if 0 < reason < Reason.STALE else 0
+        if bond_returned != bond - kept:
+            self.faults.append(
+                f"{place}: {bond_returned} of a bond of {bond} came back for reason {reason}"
+            )
+        if reason and (share_ppm or payout):
+            self.faults.append(f"{place}: rejected for reason {reason}, and paid {payout}")
+        self._verdicts.append(_Verdict((campaign, batch), share_ppm, payout, bond - bond_returned))
         self._credit(campaign, miner, payout + bond_returned)
 
     def _on_batch_scored(
@@ -104,25 +126,36 @@ class Books:
         best_ppm: int,
         paid: int,
         forfeited: int,
+        bounty: int,
         **_: object,
     ) -> None:
         terms, place = self.terms[campaign], f"campaign {campaign}, batch {batch}"
-        gain = min(accuracy_ppm, terms.target_ppm) - self.best[campaign]
-        total = gain * (self.bounty[campaign] - terms.fee) // terms.target_ppm
-        if self.shares[campaign, batch] not in (0, PPM):
-            self.faults.append(f"{place}: the shares sum to {self.shares[campaign, batch]} ppm")
-        for share, payout in self._payouts:
-            due = total * share // PPM
-            if payout != due:
-                self.faults.append(f"{place}: {share} ppm were paid {payout}, {due} are due")
-        if paid != sum(payout for _, payout in self._payouts):
+        best, verdicts, self._verdicts = self.best[campaign], self._verdicts, []
+        due = best_after(accuracy_ppm, best, terms)
+        if best_ppm != due:
+            self.faults.append(f"{place}: the best is {best_ppm} ppm, {due} ppm after {best} ppm")
+        self._batches[campaign] += 1
+        if batch != self._batches[campaign]:
+            self.faults.append(f"{place}: it is number {self._batches[campaign]}")
+        if any(one.place != (campaign, batch) for one in verdicts):
+            self.faults.append(f"{place}: it scored gradients of another batch")
+        self._check_shares(place, self.shares[campaign, batch], counts=due > best)
+        total = (due - best) * (self.bounty[campaign] - terms.fee) // terms.target_ppm
+        for one in verdicts:
+            worth = total * one.share_ppm // PPM
+            if one.payout != worth:
+                text = f"{one.share_ppm} ppm were paid {one.payout}, {worth} are due"
+                self.faults.append(f"{place}: {text}")
+        if paid != sum(one.payout for one in verdicts):
             self.faults.append(f"{place}: the payouts are not what was paid")
-        if forfeited != self._forfeit:
+        if forfeited != sum(one.forfeited for one in verdicts):
             self.faults.append(f"{place}: the lost bonds are not what was forfeited")
         self.paid[campaign] += paid
         self.bounty[campaign] += forfeited
+        if bounty != self.bounty[campaign]:
+            text = f"the bounty is {bounty}, {self.bounty[campaign]} with its lost bonds"
+            self.faults.append(f"{place}: {text}")
         self.best[campaign] = best_ppm
-        self._payouts, self._forfeit = [], 0
 
     def _on_campaign_cancelled(self, campaign: int, refund: int, **_: object) -> None:
         self._end(campaign, Phase.CANCELLED, 0, refund)
@@ -137,7 +170,7 @@ class Books:
         self._end(campaign, Phase.EXPIRED, 0, refund)
 
     def _on_bond_reclaimed(self, campaign: int, miner: str, gradient: int, amount: int) -> None:
-        self._settle(campaign, gradient)
+        self._settle(campaign, gradient, miner)
         if amount != self.bonds.pop((campaign, gradient), 0):
             self.faults.append(f"campaign {campaign}, gradient {gradient}: another bond came back")
         self._credit(campaign, miner, amount)
@@ -149,12 +182,19 @@ class Books:
 
     # ---------------------------------------------------------------------------------- small
 
-    def _settle(self, campaign: int, gradient: int) -> None:
+    def _check_shares(self, place: str, shares: int, *, counts: bool) -> None:
+        if shares != (PPM if counts else 0):
+            what = "counts" if counts else "does not count"
+            self.faults.append(f"{place}: it {what}, and the shares sum to {shares} ppm")
+
+    def _settle(self, campaign: int, gradient: int, miner: str) -> None:
         self.outcomes[campaign, gradient] += 1
         if self.outcomes[campaign, gradient] > 1:
             self.faults.append(f"campaign {campaign}: gradient {gradient} has two outcomes")
         if (campaign, gradient) not in self.bonds:
             self.faults.append(f"campaign {campaign}: gradient {gradient} was never submitted")
+        elif self._miners[campaign, gradient] != miner:
+            self.faults.append(f"campaign {campaign}: gradient {gradient} is another miner's")
 
     def _credit(self, campaign: int, account: str, amount: int) -> None:
         self.credit[self.terms[campaign].token][account] += amount
@@ -168,6 +208,16 @@ class Books:
         self.ended[campaign] = phase
         self._credit(campaign, self.terms[campaign].capsule, fee)
         self._credit(campaign, self._owner[campaign], refund)
+
+
+def best_after(accuracy_ppm: int, best_ppm: int, terms: Terms) -> int:
+    """Return the best accuracy after a batch: higher than before if and only if it counts.
+
+    It counts with the Ladder step above the best so far, or at the target.
+    """
+    reached = min(accuracy_ppm, terms.target_ppm)
+    counts = reached >= best_ppm + terms.min_improvement_ppm or reached == terms.target_ppm
+    return reached if counts else best_ppm
 
 
 def check_money(contract: SonarContract, tokens: Sequence[str] = (ETH,)) -> tuple[Books, list[str]]:

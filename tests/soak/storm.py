@@ -19,7 +19,7 @@ import httpx
 from tests.soak.hostile import attack
 from tests.soak.invariants import Books, check_money
 from tests.soak.plan import PARTIES, Fault, make_plan, plan_campaign
-from tests.soak.world import World, can_mount, stragglers
+from tests.soak.world import World, can_mount
 
 from openmined.devnet._anvil import call
 from openmined.protocol import OpenMinedError, Phase, ScoringSettings
@@ -34,6 +34,11 @@ _QUIET_EVERY_S = 200.0
 _PATIENCE_S = 240.0
 _GRACE_S = 6 * 3600
 _STALE_S = 30.0
+_EVERY_S = 2.0
+_ENOUGH_MINUTES, _ENOUGH_FAULTS = 20.0, 500
+"""What a storm has to be for its silence to say something, at a fault every `_EVERY_S`."""
+_FEWEST_A_MINUTE = 20
+"""Of a shorter storm, in which chance weighs more."""
 
 
 @dataclass
@@ -42,6 +47,8 @@ class Report:
 
     seed: int
     minutes: float
+    every_s: float = _EVERY_S
+    planned: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     answers: Counter[str] = field(default_factory=Counter)
     hostile_gradients: int = 0
@@ -49,6 +56,7 @@ class Report:
     campaigns: Counter[str] = field(default_factory=Counter)
     gradients: int = 0
     scored: int = 0
+    paid: int = 0
     deaths: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
@@ -59,9 +67,11 @@ class Report:
         return {
             "seed": self.seed,
             "minutes": self.minutes,
+            "every_s": self.every_s,
             "seconds": round(self.seconds),
             "faults": dict(sorted(self.faults.items())),
             "faults_total": self.faults.total(),
+            "faults_planned": self.planned,
             "requests_struck": dict(sorted(self.answers.items())),
             "requests_struck_total": self.answers.total(),
             "hostile_gradients_accepted_by_chain": self.hostile_gradients,
@@ -70,6 +80,7 @@ class Report:
             "campaigns_total": self.campaigns.total(),
             "gradients": self.gradients,
             "scored": self.scored,
+            "paid": self.paid,
             "exits_not_ours": len(self.deaths),
             "left_out": self.left_out,
             "broken": self.broken,
@@ -83,11 +94,12 @@ class Storm:
         self, world: World, minutes: float, say: Callable[[str], None], every_s: float
     ) -> None:
         self.world, self.minutes, self.say = world, minutes, say
-        self.report = Report(world.seed, minutes)
+        self.report = Report(world.seed, minutes, every_s)
         skip = () if can_mount() else ("disk",)
         if skip:
             self.report.left_out.append("disk: this machine lets nobody mount a small file system")
         self.plan = make_plan(world.seed, minutes, every_s=every_s, skip=skip)
+        self.report.planned = len(self.plan)
         self._launched = 0
         self._launching: dict[int, float] = {}
         self._undo: list[tuple[float, Callable[[], object]]] = []
@@ -102,6 +114,7 @@ class Storm:
         try:
             self._rage(begun)
             self._finish()
+            self.report.broken += find_missing(self.report)
         except BaseException as error:
             self.report.broken.append(f"the storm did not end: {type(error).__name__}: {error}")
             raise
@@ -109,6 +122,7 @@ class Storm:
             self._pool.shutdown(wait=True, cancel_futures=True)
             self.report.seconds = time.monotonic() - begun
             self.report.deaths = list(self.world.deaths)
+            self.report.broken += [f"nobody had ended it: {one}" for one in self.world.deaths]
             for line in self.world.lines.values():
                 self.report.answers += line.met
         return self.report
@@ -387,7 +401,7 @@ class Storm:
             if not state.phase.final:
                 report.broken.append(f"campaign {number} never ended: {state.phase.name}")
             report.gradients += state.gradients
-        report.scored = books.scored
+        report.scored, report.paid = books.scored, books.paid_gradients
         for (number, gradient), bond in books.bonds.items():
             text = f"gradient {gradient} has no outcome; its bond of {bond} is held"
             report.broken.append(f"campaign {number}: {text}")
@@ -406,8 +420,38 @@ class Storm:
 
 def judge_processes(world: World, report: Report) -> None:
     """After the network was taken down: nothing may be left of it."""
-    left = stragglers(world.sessions)
+    deadline = time.monotonic() + _STALE_S
+    while (left := world.remains()) and time.monotonic() < deadline:
+        time.sleep(0.2)
     report.broken += [f"still running after the end: {one}" for one in left]
+
+
+def find_missing(report: Report) -> list[str]:
+    """Return what a storm lacks to say anything: where nothing happened, nothing can break."""
+    minutes, every_s = report.minutes, report.every_s
+    long = minutes >= _ENOUGH_MINUTES
+    each_minute = _ENOUGH_FAULTS / _ENOUGH_MINUTES if long else _FEWEST_A_MINUTE
+    least = max(1, int(each_minute * minutes * _EVERY_S / every_s))
+    missing = []
+    if report.planned < least:
+        missing.append(f"{report.planned} faults were planned, {least} are the least")
+    if report.faults.total() != report.planned:
+        missing.append(f"{report.faults.total()} of {report.planned} faults were carried out")
+    wanted = {
+        "campaign was launched": report.campaigns.total(),
+        "gradient was scored": report.scored,
+        "gradient was paid": report.paid,
+    }
+    if 60.0 * minutes > _QUIET_EVERY_S + 2.0 * every_s:
+        wanted["quiet point was reached"] = report.quiet_points
+    missing += [f"no {what}" for what, count in wanted.items() if not count]
+    return [f"the storm says nothing: {one}" for one in missing]
+
+
+def replay(seed: int, minutes: float, every_s: float) -> str:
+    """Return the command that runs a storm again."""
+    command = f"make soak MINUTES={minutes:g} SEED={seed}"
+    return command if every_s == _EVERY_S else f'{command} ARGS="--every {every_s:g}"'
 
 
 def _compare_ledgers(world: World, books: Books) -> list[str]:
@@ -449,17 +493,22 @@ def draw(report: Report) -> str:
     told = report.to_json()
     lines = [
         f"seed {report.seed}: a storm of {report.minutes:g} minutes, {told['seconds']} s in all",
+        f"  faults planned     {report.planned:5}",
         f"  faults by plan     {report.faults.total():5}  {_list(report.faults)}",
         f"  requests struck    {report.answers.total():5}  {_list(report.answers)}",
         f"  campaigns          {report.campaigns.total():5}  {_list(report.campaigns)}",
-        f"  gradients          {report.gradients:5}  {report.scored} scored",
+        f"  gradients          {report.gradients:5}  {report.scored} scored, {report.paid} paid",
         f"  of hostile mines   {report.hostile_gradients:5}",
         f"  exits not ours     {len(report.deaths):5}",
         f"  quiet points       {report.quiet_points:5}",
     ]
     lines += [f"  left out: {one}" for one in report.left_out]
     lines += [f"  BROKEN: {one}" for one in report.broken]
-    lines.append("no invariant was broken" if not report.broken else "invariants were broken")
+    if report.broken:
+        again = replay(report.seed, report.minutes, report.every_s)
+        lines += ["invariants were broken", f"replay: {again}"]
+    else:
+        lines.append("no invariant was broken")
     return "\n".join(lines)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import struct
 import subprocess
@@ -14,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil
 import pyarrow.parquet
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 from tests.soak.lines import Line
 from tests.soak.plan import LINES, MINES, PARTIES
+from tests.soak.processes import MARK, stragglers, was_told
 from vyper import compile_code
 
 from openmined.capsule import Unlock, create_folder, generate_key_file
@@ -72,7 +73,9 @@ class World:
         self.sessions: set[int] = set()
         self.lines: dict[str, Line] = {}
         self.mines: dict[str, MineFolder] = {}
-        self._killed: set[str] = set()
+        self.mark = secrets.token_hex(16)
+        self._sent: dict[str, set[int]] = {}
+        """Signals that a party is to end by, since it was started."""
         self._stack = ExitStack()
         os.environ["OPENMINED_HOME"] = str(folder / "home")
         self.supervisor = Supervisor(folder / "logs", self._note_death)
@@ -109,7 +112,8 @@ class World:
         self.chain_url = f"http://127.0.0.1:{port}"
         self.store_url = f"http://127.0.0.1:{store_port}"
         state = self.folder / "chain.json"
-        self.supervisor.start(Command("anvil", anvil_arguments(find_anvil(), port, state)))
+        arguments = anvil_arguments(find_anvil(), port, state)
+        self.supervisor.start(Command("anvil", arguments, environment={MARK: self.mark}))
         self.supervisor.wait_until(
             "anvil", lambda: is_listening(self.chain_url), timeout_s=_START_S, what="listening"
         )
@@ -159,6 +163,7 @@ class World:
         clock.parent.mkdir(exist_ok=True)
         clock.write_bytes(struct.pack("d", 0.0))
         environment = {
+            MARK: self.mark,
             "OPENMINED_SOAK_CLOCK": str(clock),
             "PYTHONPATH": os.pathsep.join(
                 filter(None, (str(HERE / "clock"), os.environ.get("PYTHONPATH")))
@@ -294,7 +299,7 @@ class World:
     def signal(self, party: str, number: signal.Signals) -> None:
         """Send a signal to a party's own process, not to those it started."""
         if number in (signal.SIGKILL, signal.SIGTERM):
-            self._killed.add(party)
+            self._sent.setdefault(party, set()).add(number)
         with suppress(ProcessLookupError):
             os.kill(self.supervisor.process_id(party), number)
 
@@ -321,8 +326,7 @@ class World:
 
     def _note_death(self, text: str) -> None:
         party = text.split(" ", 1)[0]
-        if party in self._killed:
-            self._killed.discard(party)
+        if was_told(text, self._sent.pop(party, ())):
             return
         self.deaths.append(text)
         self.say(f"       {text}")
@@ -330,17 +334,12 @@ class World:
     def orphans(self) -> list[str]:
         """Return the processes of parties' former lives that are still there."""
         living = {self.supervisor.process_id(party) for party in PARTIES}
-        return stragglers(self.sessions - living)
+        living.add(self.supervisor.process_id("anvil"))
+        return stragglers(self.sessions - living, self.mark, living)
 
-
-def stragglers(sessions: set[int]) -> list[str]:
-    """Return what runs in any of these sessions: each party led one of its own."""
-    found = []
-    for process in psutil.process_iter(["pid", "cmdline", "status"]):
-        with suppress(OSError, psutil.NoSuchProcess):
-            if os.getsid(process.pid) in sessions and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(f"{process.pid}: {' '.join(process.info['cmdline'] or [])[:120]}")
-    return found
+    def remains(self) -> list[str]:
+        """Return what is left of the whole network after its end."""
+        return stragglers(self.sessions, self.mark)
 
 
 def can_mount() -> bool:

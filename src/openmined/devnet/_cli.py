@@ -119,7 +119,10 @@ def simulate(
         console.print(line, highlight=False, markup=False)
     _write_json(json_file, simulation.to_json())
     good = simulation.verified
-    text = "money conserved to the wei, every audit passed, index equal to its rebuild, cost flat"
+    text = (
+        "money conserved to the wei, every audit passed, index equal to its rebuild, cost flat, "
+        "Capsule linear"
+    )
     console.print(
         f"VERIFIED: {text}" if good else "NOT VERIFIED: see above and --json",
         style="bold green" if good else "bold red",

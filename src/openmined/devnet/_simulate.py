@@ -123,7 +123,7 @@ def run_simulation(devnet: Devnet, scale: Scale, *, stage: Callable[[str], None]
             train_cpu_s=bench.sample.train_cpu_s / max(1, bench.sample.count),
             database_bytes=parties.database.size_bytes(),
             money_conserved=parties.is_money_conserved(bench.crowd),
-            index_verified=parties.is_index_verified(),
+            index_verified=parties.is_index_verified(stage),
             seconds=time.monotonic() - begun,
         )
 
@@ -134,7 +134,7 @@ class _Spent:
 
     capsule_s: float = 0.0
     fixed_s: float = 0.0
-    lag_s: float = 0.0
+    catch_up_s: float = 0.0
     read: Counter[str] = field(default_factory=Counter)
 
 
@@ -174,7 +174,7 @@ class _Bench:
             lambda state: state.phase.final, campaign, "be delivered"
         )
         withdrawn = self._withdraw(addresses)
-        spent.lag_s = max(spent.lag_s, self._parties.index(spent.read))
+        spent.catch_up_s = max(spent.catch_up_s, self._parties.index(spent.read))
         stored = self._parties.stored_bytes() - stored
         events = self._sonar.contract.events(first_block, campaign=campaign.id)
         self.sample.add(miners.measured)
@@ -251,7 +251,7 @@ class _Bench:
         batches = campaign.state().batches
         what = f"have batch {batches + 1} scored"
         spent.capsule_s += self._parties.turn(self._is_scored(batches), campaign, what)
-        spent.lag_s = max(spent.lag_s, self._parties.index(spent.read))
+        spent.catch_up_s = max(spent.catch_up_s, self._parties.index(spent.read))
 
     def _is_scored(self, before: int) -> Callable[[CampaignState], bool]:
         """Whether Capsule has reported another batch, and stands on what that published."""
@@ -295,7 +295,8 @@ class _Bench:
             capsule_cpu_s=spent.fixed_s + spent.capsule_s,
             capsule_accounted_s=0.0,
             capsule_fixed_s=spent.fixed_s,
-            lag_s=spent.lag_s,
+            capsule_opened_s=measured.open_cpu_s,
+            catch_up_s=spent.catch_up_s,
             indexed_events=spent.read["events"],
             index_s=spent.read["microseconds"] / 1e6,
             outcomes=dict(Counter(map(_outcome, scored))),
