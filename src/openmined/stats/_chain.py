@@ -21,6 +21,8 @@ from openmined.stats._store import BlockRef
 
 MAX_RANGE = 100_000
 _FIRST_RANGE = 100
+_ASKED_AGAIN = 3
+"""How often a node must say that a block whose filter names the contract has no logs of it."""
 _AIM_LOGS = 4_000
 """So many logs at a time keep the memory small, and the database busy."""
 
@@ -201,7 +203,7 @@ class Chain:
             return
         for number, header in headers.items():
             suspicious = header.bloom & self._bloom == self._bloom and number not in with_logs
-            if suspicious and self._logs_of(header):
+            if suspicious and any(self._logs_of(header) for _ in range(_ASKED_AGAIN)):
                 raise ChainMoved(f"the node left out the logs of block {number}")
 
     def _logs_of(self, header: Header) -> bool:

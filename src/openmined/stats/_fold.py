@@ -86,13 +86,16 @@ class _Step:
                 f"{wanted!r} follows from the events before it: the node left some out"
             )
 
-    def campaign(self) -> Row:
+    def campaign(self, *phases: Phase) -> Row:
+        """Return the campaign of the event, which happens in one of these phases only."""
         row = self.rows.edit("campaigns", (self.arguments["campaign"],))
         if row is None:
             raise HistoryGap(
                 f"{self.event.name} in block {self.event.block_number} names campaign "
                 f"{self.arguments['campaign']}, whose launch was never seen"
             )
+        if row["phase"] not in phases:
+            self.expect("a campaign in phase", row["phase"], tuple(map(int, phases)))
         row["updated_at"] = self.at
         row["updated_position"] = self.event.position
         return row
@@ -191,7 +194,7 @@ _KEPT_TERMS = (
 
 
 def _topped_up(step: _Step) -> None:
-    campaign, amount = step.campaign(), step.arguments["amount"]
+    campaign, amount = step.campaign(Phase.LAUNCHED, Phase.OPEN), step.arguments["amount"]
     _bump(campaign, bounty=amount, top_ups=1)
     step.expect("a bounty of", step.arguments["bounty"], campaign["bounty"])
     step.purse(step.arguments["sender"], campaign["token"], topped_up=amount)
@@ -199,8 +202,8 @@ def _topped_up(step: _Step) -> None:
     step.count(top_ups=1, events=1)
 
 
-def _end(step: _Step, phase: Phase) -> Row:
-    campaign, refund = step.campaign(), step.arguments["refund"]
+def _end(step: _Step, phase: Phase, *before: Phase) -> Row:
+    campaign, refund = step.campaign(*before), step.arguments["refund"]
     fee = step.arguments.get("fee", 0)
     step.expect("a refund of", refund, campaign["bounty"] - campaign["paid"] - fee)
     campaign.update(phase=int(phase), ended_at=step.at, refunded=refund, fee_paid=fee)
@@ -211,14 +214,14 @@ def _end(step: _Step, phase: Phase) -> Row:
 
 
 def _cancelled(step: _Step) -> None:
-    campaign = _end(step, Phase.CANCELLED)
+    campaign = _end(step, Phase.CANCELLED, Phase.LAUNCHED)
     step.seen("data_scientists", campaign["data_scientist"])["cancelled"] += 1
     _bump(_capsule(step, campaign), cancelled=1)
     step.count(campaigns_cancelled=1, events=1)
 
 
 def _rejected(step: _Step) -> None:
-    campaign = _end(step, Phase.REJECTED)
+    campaign = _end(step, Phase.REJECTED, Phase.LAUNCHED)
     campaign["reject_reason"] = step.arguments["reason"]
     step.seen("capsules", campaign["capsule"])["rejected"] += 1
     _bump(_scientist(step, campaign), rejected=1)
@@ -226,7 +229,7 @@ def _rejected(step: _Step) -> None:
 
 
 def _delivered(step: _Step) -> None:
-    campaign = _end(step, Phase.DELIVERED)
+    campaign = _end(step, Phase.DELIVERED, Phase.OPEN)
     campaign["delivery"] = step.arguments["delivery"]
     fee = step.arguments["fee"]
     step.purse(campaign["capsule"], campaign["token"], fees=fee, credit=fee)
@@ -236,16 +239,16 @@ def _delivered(step: _Step) -> None:
 
 
 def _expired(step: _Step) -> None:
-    was_open = step.campaign()["phase"] == Phase.OPEN
-    campaign = _end(step, Phase.EXPIRED)
+    alive = Phase.LAUNCHED, Phase.OPEN
+    was_open = step.campaign(*alive)["phase"] == Phase.OPEN
+    campaign = _end(step, Phase.EXPIRED, *alive)
     _bump(_scientist(step, campaign), expired=1)
     _bump(_capsule(step, campaign), **{"expired_open" if was_open else "expired_unopened": 1})
     step.count(campaigns_expired=1, events=1)
 
 
 def _opened(step: _Step) -> None:
-    campaign, opened = step.campaign(), step.arguments
-    step.expect("an opening in phase", int(Phase.LAUNCHED), campaign["phase"])
+    campaign, opened = step.campaign(Phase.LAUNCHED), step.arguments
     campaign.update(
         phase=int(Phase.OPEN),
         version=1,
@@ -263,8 +266,9 @@ def _opened(step: _Step) -> None:
 
 
 def _keys_rotated(step: _Step) -> None:
-    campaign, rotated = step.campaign(), step.arguments
+    campaign, rotated = step.campaign(Phase.OPEN), step.arguments
     step.expect("key epoch", rotated["epoch"], campaign["epoch"] + 1)
+    step.expect("version", rotated["version"], campaign["version"] + 1)
     campaign.update({name: rotated[name] for name in ("epoch", "version", "keys", "model")})
     step.seen("capsules", campaign["capsule"])
     step.count(keys_rotated=1, events=1)
@@ -289,7 +293,7 @@ def _known(step: _Step, table: str, address: str) -> Row:
 
 
 def _gradient_submitted(step: _Step) -> None:
-    campaign, submitted = step.campaign(), step.arguments
+    campaign, submitted = step.campaign(Phase.OPEN), step.arguments
     miner, bond = submitted["miner"], campaign["bond"]
     step.expect("gradient number", submitted["gradient"], campaign["gradients"])
     step.rows.create(
@@ -330,7 +334,7 @@ def _mark_active(step: _Step, miner: str) -> None:
 
 
 def _gradient_scored(step: _Step) -> None:
-    campaign, scored = step.campaign(), step.arguments
+    campaign, scored = step.campaign(Phase.OPEN), step.arguments
     gradient, accepted = step.gradient(), step.arguments["reason"] == 0
     step.expect("batch", scored["batch"], campaign["batches"] + 1)
     gradient.update({name: scored[name] for name in _VERDICT})
@@ -361,6 +365,7 @@ def _gradient_scored(step: _Step) -> None:
     step.count(**{f"gradients_{verdict}": 1}, events=1)
 
 
+_ENDED = (Phase.DELIVERED, Phase.REJECTED, Phase.CANCELLED, Phase.EXPIRED)
 _VERDICT = ("batch", "share_ppm", "payout", "reason", "bond_returned")
 
 
@@ -375,13 +380,14 @@ def _settle(step: _Step, campaign: Row, verdict: str) -> tuple[Row, Row]:
 
 
 def _batch_scored(step: _Step) -> None:
-    campaign, scored = step.campaign(), step.arguments
+    campaign, scored = step.campaign(Phase.OPEN), step.arguments
     step.expect("batch", scored["batch"], campaign["batches"] + 1)
     batch, _ = step.rows.ensure("batches", (scored["campaign"], scored["batch"]))
     step.expect("payments of", scored["paid"], batch["paid"])
     step.expect("lost bonds of", scored["forfeited"], batch["forfeited"])
     step.expect("a bounty of", scored["bounty"], campaign["bounty"] + scored["forfeited"])
     model = None if scored["model"] == _EMPTY else scored["model"]
+    step.expect("version", scored["version"], campaign["version"] + (model is not None))
     before, best = campaign["best_ppm"], scored["best_ppm"]
     batch.update(
         accuracy_ppm=scored["accuracy_ppm"],
@@ -406,7 +412,7 @@ def _batch_scored(step: _Step) -> None:
 
 
 def _bond_reclaimed(step: _Step) -> None:
-    campaign, amount = step.campaign(), step.arguments["amount"]
+    campaign, amount = step.campaign(*_ENDED), step.arguments["amount"]
     gradient = step.gradient()
     step.expect("a bond of", amount, campaign["bond"])
     gradient.update(status=int(GradientStatus.RECLAIMED), bond_returned=amount)

@@ -289,6 +289,27 @@ def test_a_node_that_always_hides_an_event_is_given_up(
         index(database, node)
 
 
+@pytest.mark.parametrize("what", ["submit", "rotate", "deliver"])
+def test_what_comes_before_its_opening_tells_of_it(
+    database: Database, world: World, node: Node, what: str
+) -> None:
+    getattr(world, what)(opened(world))
+    world.mine()
+    hidden = hex(world.head - 1)
+
+    def hide(method: str, answer: Any) -> Any:
+        if method == "eth_getLogs":
+            return [log for log in answer if log["blockNumber"] != hidden]
+        return answer
+
+    node.faults = hide
+    with pytest.raises(HistoryGap, match="a campaign in phase 1, but"):
+        index(database, node)
+    node.faults = lambda method, answer: answer
+    index(database, node)
+    verify(database, node.chain())
+
+
 def test_timeouts_are_tried_again(database: Database, world: World, node: Node) -> None:
     luck = random.Random(3)
 
