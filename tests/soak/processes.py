@@ -7,6 +7,7 @@ import re
 import signal
 from collections.abc import Collection
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 
@@ -25,6 +26,15 @@ def was_told(death: str, sent: Collection[int]) -> bool:
     if found := _BY_SIGNAL.search(death):
         return int(found[1]) in sent
     return signal.SIGTERM in sent
+
+
+def has_said_why(death: str, log: Path) -> bool:
+    """Whether a process gave up with an error message, as a command does whose node is away.
+
+    It is started again, and has lost nothing; a crash says no such thing.
+    """
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() or [""]
+    return " ended with exit code 1;" in death and lines[-1].startswith("error: ")
 
 
 def stragglers(

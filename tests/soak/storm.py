@@ -58,6 +58,7 @@ class Report:
     scored: int = 0
     paid: int = 0
     deaths: list[str] = field(default_factory=list)
+    refusals: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     seconds: float = 0.0
@@ -82,6 +83,7 @@ class Report:
             "scored": self.scored,
             "paid": self.paid,
             "exits_not_ours": len(self.deaths),
+            "gave_up_and_said_why": len(self.refusals),
             "left_out": self.left_out,
             "broken": self.broken,
         }
@@ -122,6 +124,7 @@ class Storm:
             self._pool.shutdown(wait=True, cancel_futures=True)
             self.report.seconds = time.monotonic() - begun
             self.report.deaths = list(self.world.deaths)
+            self.report.refusals = list(self.world.refusals)
             self.report.broken += [f"nobody had ended it: {one}" for one in self.world.deaths]
             for line in self.world.lines.values():
                 self.report.answers += line.met
@@ -500,6 +503,7 @@ def draw(report: Report) -> str:
         f"  gradients          {report.gradients:5}  {report.scored} scored, {report.paid} paid",
         f"  of hostile mines   {report.hostile_gradients:5}",
         f"  exits not ours     {len(report.deaths):5}",
+        f"  gave up, said why  {len(report.refusals):5}",
         f"  quiet points       {report.quiet_points:5}",
     ]
     lines += [f"  left out: {one}" for one in report.left_out]

@@ -24,7 +24,7 @@ import pytest
 from tests.soak.invariants import Books, best_after
 from tests.soak.lines import Line
 from tests.soak.plan import FAULTY_ANSWERS, WEIGHTS, make_plan, plan_campaign
-from tests.soak.processes import MARK, stragglers, was_told
+from tests.soak.processes import MARK, has_said_why, stragglers, was_told
 from tests.soak.storm import Report, Storm, draw, find_missing, replay
 
 from openmined.protocol import PPM
@@ -145,6 +145,17 @@ def test_a_crash_is_told_from_a_death_by_plan(death: str, sent: set[int], told: 
     assert was_told(f"mine-1 {death}; restarted (1 of 9), log: x", sent) == told
 
 
+def test_giving_up_with_a_message_is_told_from_a_crash(tmp_path: Path) -> None:
+    log, death = tmp_path / "log", "mine-1 ended with exit code 1; restarted (1 of 9), log: x"
+    log.write_text("ready\nerror: the node refused eth_chainId\n")
+    assert has_said_why(death, log)
+    assert not has_said_why(death.replace("ended with exit code 1", "was killed by signal 11"), log)
+    log.write_text("error: an earlier one\nready\n")
+    assert not has_said_why(death, log)
+    log.write_text("")
+    assert not has_said_why(death, log)
+
+
 @pytest.fixture
 def family(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes], int]]:
     """A party with a child that has left its session, as the mine's training process does."""
@@ -241,7 +252,7 @@ def test_a_death_that_nobody_had_planned_breaks_the_storm() -> None:
     class Calm(Storm):
         def __init__(self, deaths: list[str]) -> None:
             self.report = sound_report()
-            self.world = cast("World", SimpleNamespace(deaths=deaths, lines={}))
+            self.world = cast("World", SimpleNamespace(deaths=deaths, refusals=[], lines={}))
             self._pool = ThreadPoolExecutor(1)
 
         def _rage(self, begun: float) -> None: ...

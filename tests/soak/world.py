@@ -20,7 +20,7 @@ from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 from tests.soak.lines import Line
 from tests.soak.plan import LINES, MINES, PARTIES
-from tests.soak.processes import MARK, stragglers, was_told
+from tests.soak.processes import MARK, has_said_why, stragglers, was_told
 from vyper import compile_code
 
 from openmined.capsule import Unlock, create_folder, generate_key_file
@@ -70,6 +70,7 @@ class World:
         self.folder, self.seed, self.say = folder, seed, say
         self.scenario: Scenario = load_scenario("diabetes", MINES)
         self.deaths: list[str] = []
+        self.refusals: list[str] = []
         self.sessions: set[int] = set()
         self.lines: dict[str, Line] = {}
         self.mines: dict[str, MineFolder] = {}
@@ -328,7 +329,8 @@ class World:
         party = text.split(" ", 1)[0]
         if was_told(text, self._sent.pop(party, ())):
             return
-        self.deaths.append(text)
+        noted = self.refusals if has_said_why(text, self.supervisor.log_of(party)) else self.deaths
+        noted.append(text)
         self.say(f"       {text}")
 
     def orphans(self) -> list[str]:

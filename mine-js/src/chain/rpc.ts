@@ -158,7 +158,9 @@ function refusal(method: string, error: unknown): Error {
   if (!isObject(error)) return new RpcRefused(method, 0, String(error));
   const code = typeof error.code === "number" ? error.code : 0;
   const message = String(error.message ?? "");
-  if (code === TOO_MANY && message.toLowerCase().includes("rate")) return new Passing(message);
+  // "Limit exceeded": too often, or of logs too many at once, which asking again does not cure.
+  const often = method !== "eth_getLogs" || message.toLowerCase().includes("rate");
+  if (code === TOO_MANY && often) return new Passing(message);
   // geth and anvil: data is hex text; hardhat: an object that holds it under `data`.
   let data: unknown = error.data;
   for (let depth = 0; depth < 3 && isObject(data); depth += 1) data = data.data ?? data.result;

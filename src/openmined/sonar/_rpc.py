@@ -243,7 +243,8 @@ def _refusal(method: str, error: object) -> Exception:
         return RpcRefused(method, 0, str(error))
     code = error.get("code")
     message = str(error.get("message", ""))
-    if code == _TOO_MANY_REQUESTS and "rate" in message.lower():
+    # "Limit exceeded": too often, or of logs too many at once, which asking again does not cure.
+    if code == _TOO_MANY_REQUESTS and (method != "eth_getLogs" or "rate" in message.lower()):
         return _Retry(message)
     return RpcRefused(method, code if isinstance(code, int) else 0, message, _find_data(error))
 

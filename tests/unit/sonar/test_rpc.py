@@ -43,9 +43,15 @@ def test_faults_that_pass_are_retried() -> None:
         httpx.ConnectError("refused"),
         httpx.Response(503),
         error(code=-32005, message="rate limit reached"),
+        error(code=-32005, message="limit exceeded"),
         result("0x1"),
     )
     assert rpc.call("eth_chainId") == "0x1"
+
+
+def test_too_many_logs_at_once_are_not_asked_for_again() -> None:
+    with pytest.raises(RpcRefused, match="limit exceeded"):
+        rpc_of(error(code=-32005, message="limit exceeded")).call("eth_getLogs")
 
 
 def test_a_fault_that_stays_is_reported_with_its_cause() -> None:
