@@ -27,7 +27,8 @@ def waiting(sealed: Sealed, stop: Callable[[], bool]) -> Iterator[list[Unlock | 
             wait_for_unlock(sealed.folder, lambda u: open_keyring(sealed.folder, u) and None, stop)
         )
 
-    thread = threading.Thread(target=wait)
+    # A daemon: where a test fails it waits for ever, and must not keep the run from ending.
+    thread = threading.Thread(target=wait, daemon=True)
     thread.start()
     try:
         wait_for(lambda: (sealed.folder / SOCKET_NAME).exists())
