@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.exploits import table
 from tests.exploits.figures import FIGURES, Ledger
-from tests.exploits.table import AttackError, read_attack, read_attacks, render_page
+from tests.exploits.table import AttackError, read_attacks, read_lines, render_page
 
 ATTACK = '''"""A title.
 
@@ -24,15 +24,6 @@ Result: {gained:.0%} of it,
 '''
 
 
-@pytest.fixture
-def attack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(table, "FOLDER", tmp_path)
-    path = tmp_path / "bounty" / "test_attack.py"
-    path.parent.mkdir()
-    path.write_text(ATTACK)
-    return path
-
-
 def test_the_page_is_what_the_attacks_say() -> None:
     assert table.PAGE.read_text(encoding="utf-8") == render_page()
 
@@ -44,26 +35,20 @@ def test_every_attack_is_on_it() -> None:
         assert attack.lines["Result"] in page
 
 
-def test_a_figure_is_shown_as_it_was_measured(attack: Path) -> None:
-    read = read_attack(attack, {"bounty/test_attack.py": {"gained": 0.42}})
-    assert read.lines["Result"] == "42% of it, and no more"
-
-
 @pytest.mark.parametrize(
-    ("figures", "changed", "said"),
+    ("changed", "said"),
     [
-        ({}, ATTACK, "no test has noted gained"),
-        ({"gained": 1.0, "lost": 2.0}, ATTACK, "lost is noted and not shown"),
-        ({"gained": 1.0}, ATTACK.replace("Promise: e\n", ""), "lacks Promise"),
-        ({"gained": 1.0}, ATTACK.replace("Power: b", "Might: b"), "'Might' is unknown"),
+        (ATTACK.replace("Promise: e\n", ""), "lacks Promise"),
+        (ATTACK.replace("Power: b", "Might: b"), "'Might' is unknown"),
     ],
 )
-def test_what_does_not_fit_is_refused(
-    attack: Path, figures: dict[str, float], changed: str, said: str
+def test_a_line_that_is_missing_or_unknown_is_refused(
+    tmp_path: Path, changed: str, said: str
 ) -> None:
-    attack.write_text(changed)
+    path = tmp_path / "test_attack.py"
+    path.write_text(changed)
     with pytest.raises(AttackError, match=said):
-        read_attack(attack, {"bounty/test_attack.py": figures})
+        read_lines(path)
 
 
 def test_a_figure_that_has_moved_fails_its_test(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,6 +46,12 @@ from openmined.sonar import NO_MODEL, CampaignState
 from openmined.storage import put_manifest
 from openmined.syft import MLPClassifier, RangeError, encrypt_model
 
+UNPAID = "scored, and no part of a gain that counts"
+"""Stands in the receipt for everything that is accepted without pay.
+
+Why is not told: who learned which of his guesses pointed the right way could add them up.
+"""
+
 _UNOPENED = (Reason.OVER_QUOTA, Reason.UNAVAILABLE, Reason.CLOSED)
 
 
@@ -340,6 +346,7 @@ def _publish_receipt(
 
 
 def _entry(one: Pending, verdict: Verdict) -> ReceiptEntry:
+    unpaid = verdict.reason == Reason.ACCEPTED and not verdict.share_ppm
     return ReceiptEntry(
         gradient=one.gradient,
         miner=one.miner,
@@ -347,5 +354,5 @@ def _entry(one: Pending, verdict: Verdict) -> ReceiptEntry:
         envelope=one.envelope.hex(),
         share_ppm=verdict.share_ppm,
         reason=int(verdict.reason),
-        note=verdict.note[:400],
+        note=UNPAID if unpaid else verdict.note[:400],
     )

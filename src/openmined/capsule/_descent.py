@@ -14,10 +14,10 @@ from typing import Protocol
 
 import numpy as np
 
+from openmined.capsule._chance import Descent
 from openmined.capsule._combination import capped_weights
 from openmined.capsule._evaluation import Array, ValidationSet
 from openmined.capsule._scoring import (
-    STATING_CHANCE,
     STATING_HARM,
     AttributionKind,
     Memory,
@@ -27,7 +27,6 @@ from openmined.capsule._scoring import (
     Update,
     Verdict,
     divide,
-    find_chance,
     harm_threshold,
     nothing_gained,
     screen_updates,
@@ -88,11 +87,11 @@ class LinearDescent:
         # A memory may have gone stale (other mines than before): the validation loss decides.
         memories = (known, AndersonState()) if fresh and known.weights else (AndersonState(),)
         candidates = [
-            (weights, self.validation.loss(self.validation.outputs(weights)))
+            weights
             for memory in memories
             for weights in self._along(standing.weights, pull, memory)
         ]
-        best, _ = min(candidates, key=lambda found: found[1])
+        best = min(candidates, key=self._loss)
         if not fresh:
             return Step(best, known)
         _, grown = self._optimizer(1.0).step(standing.weights, -pull, known)
@@ -101,6 +100,12 @@ class LinearDescent:
     def repeat(self, standing: Standing, pull: Array, rate: float) -> Array:
         """Take a plain step: what is common to all of a batch's steps, the memory, is left out."""
         return standing.weights + rate / self.curvature * pull
+
+    def _loss(self, weights: Array) -> float:
+        # A memory of gradients that agree in nothing extrapolates to anywhere, beyond floats too.
+        with np.errstate(over="ignore", invalid="ignore"):
+            loss = self.validation.loss(self.validation.outputs(weights))
+        return loss if np.isfinite(loss) else np.inf
 
     def _along(self, weights: Array, pull: Array, memory: AndersonState) -> list[Array]:
         # W' is affine in the rate, so that two steps tell where all others lead.
@@ -163,9 +168,8 @@ def score_gradients(
     if not members:
         nothing = nothing_gained(validation, standing, rules, verdicts, prints)
         return replace(nothing, memory=standing.memory)
-    members = batch.drop_diluters(batch.drop_chance(members))
-    if find_chance(validation, standing, [batch.pull(members)]):
-        verdicts |= {usable[i].gradient: Verdict(note=STATING_CHANCE) for i in members}
+    members = batch.drop_chance(members)
+    if not members:
         nothing = nothing_gained(validation, standing, rules, verdicts, prints)
         return replace(nothing, memory=standing.memory)
     step = batch.step(members)
@@ -219,16 +223,22 @@ class Batch:
         return self._repeat(others)[0] if others else np.inf
 
     def drop_chance(self, members: Sequence[int]) -> list[int]:
-        """Return the members without those who point nowhere, if that helps.
+        """Return the members whose mean chance does not explain: all, some of them, or nobody.
 
-        Honest gradients of label-sorted mines may point nowhere one by one and help together.
+        Honest gradients of label-sorted mines may point nowhere one by one and help together. So
+        those who point nowhere alone are left out only if that helps, or if the mean of all does
+        not lead anywhere either.
         """
-        directions = [self.updates[i].direction for i in members]
-        chance = find_chance(self.validation, self.standing, directions)
-        near = [member for i, member in enumerate(members) if i not in chance]
+        descent = Descent.at(self.validation, self.standing.weights)
+        near = [i for i in members if descent.leads(self.updates[i].direction)]
+        found = list(members)
         if near and self._loss_drop(near) > _DILUTION * self._loss_drop(members):
-            return near
-        return list(members)
+            found = near
+        for some in (found, near):
+            left = self.drop_diluters(some) if some else []
+            if left and descent.leads_on_average(self.pull(left)):
+                return left
+        return []
 
     def drop_diluters(self, members: Sequence[int]) -> list[int]:
         """Return the members without those who only dilute the step.

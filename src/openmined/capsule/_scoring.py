@@ -19,6 +19,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from openmined.capsule._chance import Descent
 from openmined.capsule._combination import BatchGame, choose_blend, find_harmful
 from openmined.capsule._duplicates import Fingerprint, find_duplicates, sketch_update
 from openmined.capsule._evaluation import ValidationSet
@@ -38,17 +39,6 @@ ABSURD_OUTPUT = 1e6
 
 STATING_HARM = "every step along it lowers the metric by more than chance explains"
 _LOSS_GAIN = 1e-3
-STATING_CHANCE = "points no nearer to what is left to learn than chance does"
-CHANCE = 0.08
-"""Cosine to the direction of steepest descent that an update must reach to be used, times the part
-of the targets' variance that is still to be explained.
-
-Without this, Capsule learns its own validation set from random directions: a mine without data
-earned 36 % of a bounty by 1,000 of them. At the start, in 512 x 10 dimensions, random directions
-stay below 0.05, those learned from made-up rows below 0.06; honest ones have 0.2 to 0.8. Near the
-optimum honest ones have 0.04 and more, and chance has little left to win. In a few dozen
-dimensions chance reaches 0.1 easily, and no threshold tells it from honest updates.
-"""
 
 
 @dataclass(frozen=True)
@@ -134,12 +124,12 @@ def score_local_steps(
         return nothing_gained(validation, standing, rules, verdicts, prints)
     everybody = _game(validation, standing, usable)
     harmful = find_harmful(everybody, harm_threshold(validation, rules))
-    lucky = find_chance(validation, standing, [update.direction for update in usable])
-    verdicts |= {usable[i].gradient: Verdict(note=STATING_CHANCE) for i in sorted(lucky)}
     verdicts |= {
         usable[i].gradient: Verdict(0, Reason.HARMFUL, STATING_HARM) for i in sorted(harmful)
     }
-    members = [i for i in range(len(usable)) if i not in harmful | lucky]
+    sound = [i for i in range(len(usable)) if i not in harmful]
+    descent = Descent.at(validation, standing.weights)
+    members = [sound[i] for i in descent.drop_chance([usable[i].direction for i in sound])]
     if not members:
         return nothing_gained(validation, standing, rules, verdicts, prints)
     usable, game = [usable[i] for i in members], everybody.among(members)
@@ -204,28 +194,6 @@ def screen_updates(
     usable = [update for update in sane if update.gradient not in copies]
     verdicts |= {update.gradient: Verdict() for update in usable}
     return usable, verdicts, tuple(f for f in prints if f.gradient not in copies)
-
-
-def find_chance(
-    validation: ValidationSet, standing: Standing, directions: Sequence[Array]
-) -> set[int]:
-    """Return the indices of directions that point nowhere near J'R, where descent is steepest.
-
-    R is what is left to explain, about its mean: a class's frequency explains nothing of it.
-    """
-    tangent = Tangent(validation, standing.weights)
-    descent = tangent.backward(tangent.left)
-    length = float(np.linalg.norm(descent))
-    outputs = validation.outputs(standing.weights)
-    whole = validation.unexplained(np.zeros_like(outputs))
-    unexplained = min(1.0, validation.unexplained(outputs) / whole) if whole > 0.0 else 1.0
-
-    def nearness(move: Array) -> float:
-        size = float(np.linalg.norm(move)) * length
-        return float((move * descent).sum()) / size if size > 0.0 else 0.0
-
-    least = CHANCE * unexplained
-    return {i for i, direction in enumerate(directions) if nearness(direction) < least}
 
 
 def _absurd_weights(_: ValidationSet, updates: Sequence[Update]) -> list[str]:

@@ -27,13 +27,14 @@ from openmined.protocol import PPM
 
 Array = NDArray[np.float64]
 
-EVEN = 0.3
+EVEN = 0.1
 """How strongly parts are kept alike in energy.
 
 Without it chance decides between mines with alike rows: their moves differ by little, the fit by a
 lot. With much of it names are counted instead of what they bring. Measured on digits, ten mines
-with equal rows: the standard deviation of pay is 0.8, 0.2, 0.15 of its mean at 0, 0.3, 0.5, and who
-splits his rows over two to seven names gains at most 0, 2, 5 % of what is paid.
+with equal rows: the standard deviation of pay is 0.67, 0.48, 0.38, 0.23 of its mean at 0.05, 0.1,
+0.15, 0.3; and when one of them sends overlapping halves of its rows under seven names, the nine
+others keep 99, 96, 93, 87 % of what they get beside one name (ADR 8).
 """
 
 

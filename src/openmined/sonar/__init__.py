@@ -86,6 +86,7 @@ from openmined.sonar._progress import (
 )
 from openmined.sonar._send import Quote
 from openmined.sonar._sonar import Sonar
+from openmined.sonar._start import FewWeights
 from openmined.sonar._types import (
     ETH,
     NO_MODEL,
@@ -140,6 +141,7 @@ __all__ = [
     "EncryptedModelRecord",
     "EventCursor",
     "FeeAboveCap",
+    "FewWeights",
     "Finding",
     "GradientRecord",
     "GradientScored",

@@ -21,6 +21,7 @@ from openmined.sonar._cli_common import (
     campaign_json,
     campaign_lines,
     open_sonar,
+    plain_warnings,
     print_json,
     read_text,
     say,
@@ -56,7 +57,11 @@ def create(
     ] = None,
     output_schema: Annotated[str | None, typer.Option(help="Output schema, likewise.")] = None,
     initial: Annotated[
-        int | None, typer.Option(help="Start from the model of this campaign of yours.")
+        str | None,
+        typer.Option(
+            help="Start from: nothing; own, what half of your rows teach (then the other half "
+            "measures); or the number of a campaign of yours."
+        ),
     ] = None,
     fee: Annotated[str | None, typer.Option(help="Capsule's part of it; a twentieth.")] = None,
     bond: Annotated[str | None, typer.Option(help="Per gradient; a thousandth.")] = None,
@@ -84,7 +89,7 @@ def create(
     rows = _read_rows(validation)
     if not pgp.exists():
         PgpKey.create(pgp, read_passphrase(passphrase_file, str(pgp), new=True))
-    with open_sonar(network, keystore, passphrase_file, pgp, max_fee) as sonar:
+    with open_sonar(network, keystore, passphrase_file, pgp, max_fee) as sonar, plain_warnings():
         account = sonar.contract.wallet
         assert account is not None
         currency = sonar.contract.currency(token)
@@ -105,7 +110,7 @@ def create(
             target_accuracy=target_accuracy,
             input_schema=_read_schema(schema),
             output_schema=_read_schema(output_schema),
-            initial=initial,
+            initial=int(initial) if initial and initial.isdecimal() else initial,
             fee=None if fee is None else currency.parse(fee),
             bond=None if bond is None else currency.parse(bond),
             duration_s=int(days * 86_400),

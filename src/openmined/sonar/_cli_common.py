@@ -6,6 +6,7 @@ import json
 import os
 import stat
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -118,6 +119,18 @@ def print_json(value: object) -> None:
 def say(text: str) -> None:
     """Print a line for people; what strangers wrote cannot steer the terminal."""
     typer.echo("".join(c if c.isprintable() else "�" for c in text))
+
+
+@contextmanager
+def plain_warnings() -> Iterator[None]:
+    """Say warnings as people read them, on standard error, without a file and a line."""
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        typer.echo(f"note: {message}", err=True)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
 
 
 def campaign_json(campaign: Campaign) -> dict[str, Any]:

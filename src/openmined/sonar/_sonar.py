@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from math import isqrt
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from openmined.protocol import (
     PPM,
@@ -31,6 +32,16 @@ from openmined.sonar._launch import LaunchRequest, launch
 from openmined.sonar._models import EncryptedModelRecord
 from openmined.sonar._networks import CapsuleRef, Network, load_network
 from openmined.sonar._pgp import PgpKey
+from openmined.sonar._start import (
+    NOTHING,
+    OWN,
+    FewWeights,
+    Start,
+    describe_risk,
+    few_weights,
+    start_from,
+    start_from_own_rows,
+)
 from openmined.sonar._tables import ValidationTable, read_table
 from openmined.sonar._types import ETH, Receipt, checked_address
 from openmined.sonar._wallet import DEVNET_CHAINS, Wallet
@@ -41,6 +52,11 @@ if TYPE_CHECKING:
 
 DAY_S = 86_400
 LARGEST_STEP_PPM = 10_000
+"""Caps the Ladder step's default, 1 / sqrt(rows), which Blum and Hardt's guarantee asks for.
+
+Below 10,000 rows the guarantee is given up: 360 rows would ask for 5.3 % at a time, and most of
+what honest mines bring would be unpaid. What stops guesses is Capsule's look at directions.
+"""
 
 
 class Sonar:
@@ -197,7 +213,7 @@ class Sonar:
         output_schema: TableSchema | None = None,
         features: Sequence[FeatureStep] | None = None,
         update: UpdateKind | None = None,
-        initial: int | Any = None,
+        initial: Literal["own", "nothing"] | int | Any = None,
         token: str = ETH,
         fee: int | None = None,
         bond: int | None = None,
@@ -234,13 +250,16 @@ class Sonar:
             output_schema: likewise.
             features: feature steps; chosen when not given.
             update: what mines send.
-            initial: start from an earlier campaign of one's own by its number, from an estimator,
-                or from weights (inputs, outputs).
+            initial: what to start from: "nothing", the default; "own", what half of your rows
+                teach, and then only the other half measures: you pay for what goes beyond that,
+                which is right when the model has fewer weights than you have rows; an earlier
+                campaign of your own by its number; an estimator; or weights (inputs, outputs).
             token: an ERC-20 token; ETH by default.
             fee: Capsule's; a twentieth of the bounty by default.
             bond: deposited with each gradient; a thousandth of the bounty by default.
             min_improvement_ppm: the Ladder step, below which a gain pays nothing; by default one
-                over the root of the rows, at most one percent. Raise it where strangers take part.
+                over the root of the rows that measure, at most one percent. Raise it where
+                strangers take part.
             start_tolerance_ppm: by how much Capsule's measured start may differ from ours.
             duration_s: from now to the deadline.
             grace_s: after it, for Capsule to score and deliver.
@@ -252,6 +271,11 @@ class Sonar:
             scoring: how Capsule gathers and scores.
             privacy: differential privacy asked of mines.
             repeat: 1, 2, ... for further campaigns alike.
+
+        Warns:
+            FewWeights: where the model has fewer weights than there are rows, `initial` is not
+                given, and strangers can take part (not on a devnet): a mine without data could be
+                paid for guesses. Says what your own rows reach.
 
         Raises:
             LaunchRefused: naming what does not fit; nothing was sent.
@@ -270,7 +294,8 @@ class Sonar:
         )
         task = choose_task(table, estimator, features, update)
         spec = make_spec(table, task.features, task.algorithm, task.update)
-        weights, start = self._settle_start(table, spec, initial)
+        start = self._settle_start(table, spec, initial)
+        table = start.table
         address, certificate = self._settle_capsule(
             capsule, capsule_certificate, capsule_fingerprint
         )
@@ -289,9 +314,9 @@ class Sonar:
             bounty=_whole("bounty", bounty),
             fee=_whole("fee", bounty // 20 if fee is None else fee),
             bond=_whole("bond", bounty // 1000 if bond is None else bond),
-            start_ppm=start,
+            start_ppm=start.ppm,
             start_tolerance_ppm=start_tolerance_ppm,
-            target_ppm=_target_ppm(target_accuracy, start),
+            target_ppm=_target_ppm(target_accuracy, start.ppm),
             min_improvement_ppm=step,
             duration_s=_whole("duration_s", duration_s),
             grace_s=_whole("grace_s", grace_s),
@@ -299,34 +324,29 @@ class Sonar:
             max_batch=max_batch,
             scoring=scoring or ScoringSettings(),
             privacy=privacy,
-            initial_weights=weights,
+            initial_weights=start.weights,
             repeat=repeat,
         )
         drafts = self._drafts or openmined_home() / "drafts"
         return Campaign(self, launch(self.contract, self.store, request, drafts))
 
-    def _settle_start(
-        self, table: ValidationTable, spec: LearningSpec, initial: Any
-    ) -> tuple[bytes | None, int]:
-        """Return the initial weights' file, if they are not the default, and their accuracy."""
-        import numpy as np
+    def _settle_start(self, table: ValidationTable, spec: LearningSpec, initial: Any) -> Start:
+        if isinstance(initial, str):
+            if initial == OWN:
+                return start_from_own_rows(table, spec)
+            if initial != NOTHING:
+                raise LaunchRefused(f'initial={initial!r} is neither "{OWN}" nor "{NOTHING}"')
+            initial = None
+        elif isinstance(initial, int):
+            initial = self.campaign(initial).result()
+        elif initial is None and not self._among_friends and few_weights(table, spec):
+            warnings.warn(describe_risk(table, spec), FewWeights, stacklevel=3)
+        return start_from(table, spec, initial)
 
-        from openmined.syft import encode_targets, evaluate, initial_weights, save_model
-
-        weights, given = initial_weights(spec), initial is not None
-        if given:
-            if isinstance(initial, int):
-                initial = self.campaign(initial).result()
-            weights = np.asarray(getattr(initial, "weights_", initial), dtype=np.float64)
-            if weights.shape != initial_weights(spec).shape:
-                raise LaunchRefused(
-                    f"initial weights of shape {weights.shape} do not fit this task, which has "
-                    f"{initial_weights(spec).shape}: use the same features and outputs"
-                )
-        assert spec.features is not None
-        rows = spec.features.transform(table.columns)
-        accuracy = evaluate(spec, weights, rows, encode_targets(spec, table.targets))
-        return (save_model(weights) if given else None), accuracy_to_ppm(accuracy)
+    @property
+    def _among_friends(self) -> bool:
+        """Whether no stranger can take part: a devnet is one machine's own."""
+        return self.contract.chain_id in DEVNET_CHAINS
 
     def _settle_capsule(
         self, address: str | None, certificate: str | None, fingerprint: str | None
