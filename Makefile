@@ -36,7 +36,7 @@ mine-js: mine-js/node_modules/.built ## Build Mine.js.
 
 test: $(VENV)/.dev node_modules/.dev web mine-js ## Run the test suite (under 20 minutes on two cores).
 	$(npm) --prefix web run test
-	$(PY) -m pytest -n 2 --dist loadgroup -m "not soak" $(ARGS)
+	$(PY) -m pytest -n 2 --dist loadfile -m "not soak" $(ARGS)
 
 check: $(VENV)/.dev node_modules/.dev web/node_modules/.ready mine-js/node_modules/.ready ## Lint, types, layers, committed artifacts.
 	$(BIN)/ruff check .
