@@ -54,8 +54,8 @@ DAY_S = 86_400
 LARGEST_STEP_PPM = 10_000
 """Caps the Ladder step's default, 1 / sqrt(rows), which Blum and Hardt's guarantee asks for.
 
-Below 10,000 rows the guarantee is given up: 360 rows would ask for 5.3 % at a time, and most of
-what honest mines bring would be unpaid. What stops guesses is Capsule's look at directions.
+Below 10,000 rows the guarantee is given up: 360 rows would ask for 5.3 % at a time, and honest
+mines would often go unpaid. What stops guesses is Capsule's look at where they point.
 """
 
 

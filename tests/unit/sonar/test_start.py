@@ -12,6 +12,7 @@ from tests.unit.sonar.conftest import Scene
 from openmined.protocol import LinearClassifierAlgorithm, MLPClassifierAlgorithm
 from openmined.sonar import FewWeights, LaunchRefused, _sonar
 from openmined.sonar._choice import choose_task, make_spec
+from openmined.sonar._cli_common import plain_warnings
 from openmined.sonar._start import describe_risk, few_weights, start_from, start_from_own_rows
 from openmined.sonar._tables import ValidationTable, read_table
 from openmined.syft import LearningSpec
@@ -87,3 +88,10 @@ def test_where_strangers_can_take_part_a_launch_says_what_few_weights_risk(
         scene.launch(initial="nothing")
         with pytest.raises(FewWeights, match='initial="own"'):
             scene.launch()
+
+
+def test_the_command_says_a_warning_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with plain_warnings():
+        warnings.simplefilter("always")
+        warnings.warn("eight weights are few", FewWeights, stacklevel=1)
+    assert capsys.readouterr().err == "note: eight weights are few\n"
