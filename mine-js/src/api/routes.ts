@@ -5,7 +5,13 @@ import { type Dataset, deleteDataset, listDatasets, loadDataset, rowsOf } from "
 import { explainExposure } from "../exposure.ts";
 import { isRunning } from "../folder.ts";
 import { SCHEMAS } from "../generated/schemas.ts";
-import { type DecisionRecord, type Ledger, type Submission, type Withdrawal, waitsForOwner } from "../ledger.ts";
+import {
+  type DecisionRecord,
+  type Ledger,
+  type Submission,
+  type Withdrawal,
+  waitsForOwner,
+} from "../ledger.ts";
 import { type Answer, type DatasetPermission, ETHER } from "../permissions.ts";
 import { changePermission } from "../permit.ts";
 import type { Schema } from "../schema.ts";

@@ -12,7 +12,9 @@ export function sentencesOf(name: string, permission: Permission): string[] {
   if (permission.mode === "deny") return [`No campaign may use ${name}.`];
   if (permission.fields.length === 0) return [`No campaign may use ${name}: no field of it is permitted.`];
   const unasked = permission.capsules.length > 0 || permission.epsilon_budget !== null;
-  const automatic = unasked ? "Your mine takes part without asking you." : "Your mine takes part without asking you; about campaigns that train a network you are asked, until you name the capsules you trust.";
+  const automatic = unasked
+    ? "Your mine takes part without asking you."
+    : "Your mine takes part without asking you; about campaigns that train a network you are asked, until you name the capsules you trust.";
   const asked = permission.mode === "ask" ? "You are asked about each campaign first." : automatic;
   const parties = [
     party("data scientists", permission.data_scientists, permission.denied_data_scientists),

@@ -53,7 +53,11 @@ export function chartOptions(
     cursor: { drag: { x: false, y: false } },
     legend: { show: false },
     // A single moment has no width: uPlot would show years around it.
-    scales: { x: { range: (_, from, to) => [from, to > from ? to : from + HOUR_S] }, percent: { range: [0, 100] }, spend: { range: [0, most || 1] } },
+    scales: {
+      x: { range: (_, from, to) => [from, to > from ? to : from + HOUR_S] },
+      percent: { range: [0, 100] },
+      spend: { range: [0, most || 1] },
+    },
     axes: [
       { ...axis, space: 80, values: TIMES },
       { ...axis, scale: "percent", values: (_, ticks) => ticks.map((tick) => `${tick} %`), size: 56 },
