@@ -26,7 +26,6 @@ def world() -> Iterator[MineWorld]:
         yield made
 
 
-@pytest.mark.xdist_group("ray")
 def test_rows_are_summed_on_a_cluster(
     world: MineWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,7 +35,6 @@ from openmined.stats._api import STATIC as SONAR_UI
 _MISSING = missing_for_browser(SONAR_UI) or missing_for_browser(MINE_UI)
 pytestmark = [
     pytest.mark.skipif(_MISSING is not None, reason=str(_MISSING)),
-    pytest.mark.xdist_group("web"),
 ]
 
 PASSPHRASE = "a passphrase of an owner"

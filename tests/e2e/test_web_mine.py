@@ -35,7 +35,6 @@ from openmined.sonar import Score
 _MISSING = missing_for_browser(STATIC)
 pytestmark = [
     pytest.mark.skipif(_MISSING is not None, reason=str(_MISSING)),
-    pytest.mark.xdist_group("web"),
 ]
 
 FIRST_LOAD_BYTES = 300_000

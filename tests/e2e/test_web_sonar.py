@@ -32,7 +32,6 @@ from openmined.stats._api import STATIC
 _MISSING = missing_for_browser(STATIC)
 pytestmark = [
     pytest.mark.skipif(_MISSING is not None, reason=str(_MISSING)),
-    pytest.mark.xdist_group("web"),
 ]
 
 PASSPHRASE = "correct horse battery"

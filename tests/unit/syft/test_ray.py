@@ -34,7 +34,6 @@ from openmined.syft import (
 
 # One process of the suite runs all of them: a cluster takes seconds to start.
 pytestmark = [
-    pytest.mark.xdist_group("ray"),
     # Ray leaves its sockets and subprocesses to the interpreter's end.
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
