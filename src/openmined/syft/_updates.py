@@ -91,6 +91,7 @@ def apply_update(weights: Floats, statistics: Statistics, update: UpdateKind, l2
     Raises:
         DataError: if the weights do not fit the statistics, or are not finite.
     """
+    require_state(statistics, Statistics, "an update")
     array, wanted = real_array(weights, "the weights"), statistics.cross.shape
     if array.shape != wanted:
         raise DataError(f"weights of shape {array.shape} are not {wanted}, as the statistics are")
