@@ -7,7 +7,7 @@ from sonar_machine import SonarMachine, run_settings
 EXAMPLES = 200
 
 
-@pytest.mark.timeout(1800)  # about 50 s of one processor; the suite shares two with much else
+@pytest.mark.timeout(900)  # about 50 s of one processor; the suite shares two with much else
 def test_every_call_by_every_role_keeps_the_books() -> None:
     SonarMachine.set_stage()
 
