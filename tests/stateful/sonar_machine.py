@@ -17,7 +17,14 @@ import pytest
 from eth_utils import keccak
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from sonar_model import (
     ETH,
     GIVING_FAILS,
@@ -118,10 +125,13 @@ class SonarMachine(RuleBasedStateMachine):
     agreed: dict[str, int] = {}  # noqa: RUF012 - how often each call succeeded
 
     @classmethod
-    def set_stage(cls) -> None:
-        cls.stage = Stage()
-        cls.steps = 0
-        cls.agreed = {}
+    def play(cls, examples: int, *, seeded: bool) -> None:
+        """Run on a chain of its own: on another titanoboa may know Sonar, by its code."""
+        with boa.swap_env(boa.Env()):
+            cls.stage = Stage()
+            cls.steps = 0
+            cls.agreed = {}
+            run_state_machine_as_test(cls, settings=run_settings(examples, seeded=seeded))
 
     def __init__(self) -> None:
         super().__init__()

@@ -6,17 +6,15 @@
 import os
 
 import pytest
-from hypothesis.stateful import run_state_machine_as_test
 from mutate import main
-from sonar_machine import SonarMachine, run_settings
+from sonar_machine import SonarMachine
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(0)
 def test_the_books_are_right_in_any_number_of_runs(capsys: pytest.CaptureFixture[str]) -> None:
     examples = int(os.environ.get("OPENMINED_SOAK_EXAMPLES", "2000"))
-    SonarMachine.set_stage()
-    run_state_machine_as_test(SonarMachine, settings=run_settings(examples, seeded=False))
+    SonarMachine.play(examples, seeded=False)
     with capsys.disabled():
         print(f"\nSonar: {examples} runs, {SonarMachine.steps} calls: {SonarMachine.agreed}")
 

@@ -1,17 +1,14 @@
 """The stateful proof: every call by every role, and the books are right after every step."""
 
 import pytest
-from hypothesis.stateful import run_state_machine_as_test
-from sonar_machine import SonarMachine, run_settings
+from sonar_machine import SonarMachine
 
 EXAMPLES = 200
 
 
 @pytest.mark.timeout(900)  # about 50 s of one processor; the suite shares two with much else
 def test_every_call_by_every_role_keeps_the_books() -> None:
-    SonarMachine.set_stage()
-
-    run_state_machine_as_test(SonarMachine, settings=run_settings(EXAMPLES, seeded=True))
+    SonarMachine.play(EXAMPLES, seeded=True)
 
     # The machine must have got somewhere, or it has proved nothing.
     assert SonarMachine.steps >= 25 * EXAMPLES
