@@ -36,12 +36,13 @@ mine-js: mine-js/node_modules/.built ## Build Mine.js.
 
 # Each file in one process, slow folders first. Where a process dies pytest-xdist 3.8 waits for ever
 # instead of saying so, unless it may not start another; a test that nothing can interrupt is ended.
+# Two processes whose NumPy takes every core each wait for one another five times as long.
 SUITE := -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 -m "not soak" \
          -o faulthandler_timeout=1200 -o faulthandler_exit_on_timeout=true
 
 test: $(VENV)/.dev node_modules/.dev web mine-js ## Run the test suite (about 25 minutes on two cores).
 	$(npm) --prefix web run test
-	$(PY) -m pytest $(SUITE) $(ARGS)
+	OPENBLAS_NUM_THREADS=1 $(PY) -m pytest $(SUITE) $(ARGS)
 
 check: $(VENV)/.dev node_modules/.dev web/node_modules/.ready mine-js/node_modules/.ready ## Lint, types, layers, committed artifacts.
 	$(BIN)/ruff check .

@@ -24,6 +24,8 @@ from openmined.devnet._errors import ProcessFailed
 _POLL_S = 0.02
 _GRACE_S = 8.0
 _PR_SET_PDEATHSIG = 1
+_SHARED_CORES = {"OPENBLAS_NUM_THREADS": "1"}
+"""Each process with NumPy takes every core otherwise, and they wait for one another."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,7 @@ def _spawn(command: Command, log: Path) -> subprocess.Popen[bytes]:
     with log.open("ab") as output:
         return subprocess.Popen(  # noqa: S603 - arguments are our own, no shell
             list(command.arguments),
-            env=os.environ | command.environment,
+            env=_SHARED_CORES | os.environ | command.environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

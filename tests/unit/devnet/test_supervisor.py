@@ -44,6 +44,23 @@ def test_everything_ends_with_the_block(tmp_path: Path) -> None:
     assert all(gone(pid) for pid in pids)
 
 
+@pytest.mark.parametrize(("own", "seen"), [(None, "1"), ("3", "3")])
+def test_processes_share_the_cores_unless_told_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: str | None, seen: str
+) -> None:
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    if own is not None:
+        monkeypatch.setenv("OPENBLAS_NUM_THREADS", own)
+    script = (
+        "import os, signal; print(os.environ['OPENBLAS_NUM_THREADS'], flush=True); signal.pause()"
+    )
+    with Supervisor(tmp_path) as supervisor:
+        supervisor.start(Command("one", [sys.executable, "-c", script]))
+        log = supervisor.log_of("one")
+        wait_for(lambda: log.read_text() != "")
+        assert log.read_text().split() == [seen]
+
+
 def test_a_stubborn_process_and_its_child_end_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
