@@ -148,7 +148,7 @@ def _spawn(command: Command, log: Path) -> subprocess.Popen[bytes]:
     with log.open("ab") as output:
         return subprocess.Popen(  # noqa: S603 - arguments are our own, no shell
             list(command.arguments),
-            env=_SHARED_CORES | os.environ | command.environment,
+            env={**_SHARED_CORES, **os.environ, **command.environment},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
