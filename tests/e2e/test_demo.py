@@ -16,6 +16,9 @@ from typing import Any
 import psutil
 import pytest
 
+from openmined.devnet._report import accuracy_slack
+from openmined.devnet._scenarios import load_scenario
+
 DEADLINE_S = 300
 
 
@@ -91,7 +94,8 @@ def check_money(report: dict[str, Any]) -> None:
     pool = report["bounty_wei"] - report["fee_wei"]
     assert report["paid_wei"] == pytest.approx(gain / report["target_accuracy"] * pool, rel=1e-6)
     assert report["verified"] is True
-    assert abs(report["delivered_accuracy"] - report["final_accuracy"]) <= 0.001
+    slack = accuracy_slack(load_scenario(report["scenario"], report["mines"]))
+    assert abs(report["delivered_accuracy"] - report["final_accuracy"]) <= slack
 
 
 def test_ten_mines_teach_digits_to_97_percent(demos: Callable[..., Demo], tmp_path: Path) -> None:
