@@ -257,6 +257,7 @@ def connect_by_keyboard(page: Page) -> None:
     opener = page.get_by_role("button", name="Connect wallet")
     dialog = page.get_by_role("dialog")
     press(page, opener)
+    expect(dialog.locator(":focus")).to_have_count(1)  # it takes the keyboard once it is there
     for _ in range(4):
         page.keyboard.press("Tab")
         assert dialog.evaluate("dialog => dialog.contains(document.activeElement)")
