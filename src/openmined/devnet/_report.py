@@ -106,8 +106,8 @@ def make_report(
 
 def accuracy_slack(scenario: Scenario) -> float:
     """Return by how much the delivered model may score otherwise."""
-    rows = _ROWS_SLACK if scenario.metric == "accuracy" else 0
-    return max(_ACCURACY_SLACK, rows / scenario.validation.num_rows)
+    rows: int = scenario.validation.num_rows
+    return max(_ACCURACY_SLACK, _ROWS_SLACK / rows if scenario.metric == "accuracy" else 0.0)
 
 
 def find_discrepancies(history: History, spend: Spend) -> list[str]:
