@@ -40,7 +40,7 @@ mine-js: mine-js/node_modules/.built ## Build Mine.js.
 SUITE := -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 -m "not soak" \
          -o faulthandler_timeout=1200 -o faulthandler_exit_on_timeout=true
 
-test: $(VENV)/.dev node_modules/.dev web mine-js ## Run the test suite (about 25 minutes on two cores).
+test: $(VENV)/.dev node_modules/.dev web mine-js ## Run the test suite (about 20 minutes on two cores).
 	$(npm) --prefix web run test
 	OPENBLAS_NUM_THREADS=1 $(PY) -m pytest $(SUITE) $(ARGS)
 
